@@ -1,0 +1,219 @@
+//! The product's diary: everything that changed, in the words of INTERFACES. `engine` builds events from effects,
+//! `store` gives them their `seq` at commit, `web` and later webhooks carry them out. Events decide nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, Wall};
+
+/// One entry of the log before it has a `seq`. In JSON: `{"seq", "at", "type", "call_id", "agent", "data"}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Wall,
+    pub call_id: Option<CallId>,
+    pub agent: Option<AgentId>,
+    /// Not sent: who may see it (a supervisor sees its queues').
+    #[serde(skip)]
+    pub queue: Option<QueueId>,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// `type` and `data`. The data of every `call.*` is INTERFACES' `Call`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum EventKind {
+    #[serde(rename = "call.started")]
+    CallStarted(Box<CallView>),
+    #[serde(rename = "call.queued")]
+    CallQueued(Box<CallView>),
+    #[serde(rename = "call.offered")]
+    CallOffered(Box<CallView>),
+    #[serde(rename = "call.answered")]
+    CallAnswered(Box<CallView>),
+    #[serde(rename = "call.held")]
+    CallHeld(Box<CallView>),
+    #[serde(rename = "call.resumed")]
+    CallResumed(Box<CallView>),
+    #[serde(rename = "call.ended")]
+    CallEnded(Box<CallView>),
+    #[serde(rename = "agent.state_changed")]
+    AgentStateChanged(AgentView),
+    #[serde(rename = "pop.shown")]
+    PopShown(Box<Pop>),
+    #[serde(rename = "pop.retracted")]
+    PopRetracted { pop_id: PopId, reason: RetractReason },
+    #[serde(rename = "recording.started")]
+    RecordingStarted(Box<RecordingView>),
+    #[serde(rename = "recording.paused")]
+    RecordingPaused(Box<RecordingView>),
+    #[serde(rename = "recording.ready")]
+    RecordingReady(Box<RecordingView>),
+    #[serde(rename = "recording.failed")]
+    RecordingFailed(Box<RecordingView>),
+}
+
+impl EventKind {
+    /// The `type` on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            EventKind::CallStarted(_) => "call.started",
+            EventKind::CallQueued(_) => "call.queued",
+            EventKind::CallOffered(_) => "call.offered",
+            EventKind::CallAnswered(_) => "call.answered",
+            EventKind::CallHeld(_) => "call.held",
+            EventKind::CallResumed(_) => "call.resumed",
+            EventKind::CallEnded(_) => "call.ended",
+            EventKind::AgentStateChanged(_) => "agent.state_changed",
+            EventKind::PopShown(_) => "pop.shown",
+            EventKind::PopRetracted { .. } => "pop.retracted",
+            EventKind::RecordingStarted(_) => "recording.started",
+            EventKind::RecordingPaused(_) => "recording.paused",
+            EventKind::RecordingReady(_) => "recording.ready",
+            EventKind::RecordingFailed(_) => "recording.failed",
+        }
+    }
+}
+
+/// An agent as `GET agents` and `agent.state_changed` show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentView {
+    pub login: AgentId,
+    pub name: String,
+    pub team: Option<String>,
+    pub extension: Option<String>,
+    pub state: AgentState,
+    /// A break's reason, or why the floor changed the state (`no_answer`).
+    pub reason: Option<String>,
+    pub since: Wall,
+    /// When the state ends by itself (wrap-up), else null.
+    pub until: Option<Wall>,
+    pub call_id: Option<CallId>,
+    pub queues: Vec<QueueId>,
+    /// Has a live SIP registration.
+    pub registered: bool,
+}
+
+/// INTERFACES' `pop.shown.data`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pop {
+    pub pop_id: PopId,
+    pub caller: PopCaller,
+    /// The number that was dialled.
+    pub called: String,
+    pub queue: Option<QueueId>,
+    #[serde(rename = "match")]
+    pub matched: Match,
+    /// Why this card, in words of the site's language.
+    pub reason: String,
+    pub card: Option<CardBrief>,
+    pub candidates: Vec<Candidate>,
+    /// The INVITE left before the card was ready.
+    pub late: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PopCaller {
+    /// E.164, or null.
+    pub number: Option<String>,
+    pub display: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Match {
+    Known,
+    Ambiguous,
+    Unknown,
+    Withheld,
+}
+
+/// The part of a card that a pop carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardBrief {
+    pub id: CardId,
+    pub name: String,
+    pub company: Option<String>,
+    pub owner: Option<AgentId>,
+    /// Where the desk shows it: `/clients/ID`.
+    pub url: String,
+    pub tags: Vec<String>,
+    pub fields: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub card: CardBrief,
+    /// 1 is the best.
+    pub rank: u32,
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetractReason {
+    AnsweredElsewhere,
+    /// The caller hung up while it rang.
+    Abandoned,
+    NoAnswer,
+    Declined,
+    Unreachable,
+    /// The server restarted or withdrew the offer.
+    Withdrawn,
+}
+
+/// INTERFACES' `Recording`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordingView {
+    pub id: RecordingId,
+    pub call_id: CallId,
+    pub state: RecordingState,
+    pub started_at: Wall,
+    pub duration_ms: u64,
+    pub sample_rate: u32,
+    pub channels: u16,
+    pub bytes: u64,
+    pub marks: Vec<Mark>,
+    pub gaps: Vec<Gap>,
+    /// Why it failed or has gaps, for people; null when all is well.
+    pub trouble: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    Recording,
+    Ready,
+    Failed,
+}
+
+/// A moment worth finding again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    pub at_ms: u64,
+    pub kind: MarkKind,
+    /// Whom it is about: an agent's login, a queue.
+    pub label: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MarkKind {
+    Queued,
+    MusicStarted,
+    MusicStopped,
+    AgentJoined,
+    AgentLeft,
+    Held,
+    Resumed,
+    Paused,
+    Unpaused,
+}
+
+/// A stretch that could not be captured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// `disk_full`, `disk_error`, `writer_behind`.
+    pub reason: String,
+}
