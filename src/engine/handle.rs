@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use utoipa::ToSchema;
 
 use crate::events::AgentView;
 use crate::types::{AgentId, AgentState, CallId, CallView, QueueId};
@@ -37,7 +38,7 @@ pub enum CommandError {
 }
 
 /// A queue as `GET queues` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueView {
     pub name: QueueId,
     pub strategy: crate::site::Strategy,
@@ -53,7 +54,7 @@ pub struct QueueView {
 }
 
 /// `/readyz`: each part and whether it works; `detail` says what to do when it does not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
     pub part: String,
     pub ready: bool,
@@ -63,9 +64,18 @@ pub struct Readiness {
 /// One wish with the place for its answer.
 #[derive(Debug)]
 pub enum Command {
-    Hangup { call: CallId, by: Actor, reply: oneshot::Sender<Result<(), CommandError>> },
+    Hangup {
+        call: CallId,
+        by: Actor,
+        reply: oneshot::Sender<Result<(), CommandError>>,
+    },
     /// `from`: whose phone rings first; `to`: the destination grammar or a number.
-    Originate { from: AgentId, to: String, by: Actor, reply: oneshot::Sender<Result<CallView, CommandError>> },
+    Originate {
+        from: AgentId,
+        to: String,
+        by: Actor,
+        reply: oneshot::Sender<Result<CallView, CommandError>>,
+    },
     SetAgentState {
         agent: AgentId,
         /// `ready`, `break` or `offline`.
@@ -74,12 +84,22 @@ pub enum Command {
         by: Actor,
         reply: oneshot::Sender<Result<AgentView, CommandError>>,
     },
-    Agents { reply: oneshot::Sender<Vec<AgentView>> },
-    Queues { reply: oneshot::Sender<Vec<QueueView>> },
-    ActiveCalls { reply: oneshot::Sender<Vec<CallView>> },
-    Readiness { reply: oneshot::Sender<Vec<Readiness>> },
+    Agents {
+        reply: oneshot::Sender<Vec<AgentView>>,
+    },
+    Queues {
+        reply: oneshot::Sender<Vec<QueueView>>,
+    },
+    ActiveCalls {
+        reply: oneshot::Sender<Vec<CallView>>,
+    },
+    Readiness {
+        reply: oneshot::Sender<Vec<Readiness>>,
+    },
     /// The site in the database changed: read it again and put it to use.
-    SiteChanged { reply: oneshot::Sender<()> },
+    SiteChanged {
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// Cheap to clone. A full command queue (256) makes the caller wait; a stopped engine answers `Stopping`.

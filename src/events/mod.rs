@@ -2,6 +2,7 @@
 //! `store` gives them their `seq` at commit, `web` and later webhooks carry them out. Events decide nothing.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, Wall};
 
@@ -75,7 +76,7 @@ impl EventKind {
 }
 
 /// An agent as `GET agents` and `agent.state_changed` show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AgentView {
     pub login: AgentId,
     pub name: String,
@@ -94,7 +95,7 @@ pub struct AgentView {
 }
 
 /// INTERFACES' `pop.shown.data`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Pop {
     pub pop_id: PopId,
     pub caller: PopCaller,
@@ -111,14 +112,14 @@ pub struct Pop {
     pub late: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PopCaller {
     /// E.164, or null.
     pub number: Option<String>,
     pub display: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Match {
     Known,
@@ -128,7 +129,7 @@ pub enum Match {
 }
 
 /// The part of a card that a pop carries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CardBrief {
     pub id: CardId,
     pub name: String,
@@ -140,7 +141,7 @@ pub struct CardBrief {
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Candidate {
     pub card: CardBrief,
     /// 1 is the best.
@@ -148,7 +149,7 @@ pub struct Candidate {
     pub reason: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RetractReason {
     AnsweredElsewhere,
@@ -162,7 +163,7 @@ pub enum RetractReason {
 }
 
 /// INTERFACES' `Recording`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RecordingView {
     pub id: RecordingId,
     pub call_id: CallId,
@@ -178,7 +179,7 @@ pub struct RecordingView {
     pub trouble: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordingState {
     Recording,
@@ -187,7 +188,7 @@ pub enum RecordingState {
 }
 
 /// A moment worth finding again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Mark {
     pub at_ms: u64,
     pub kind: MarkKind,
@@ -195,7 +196,7 @@ pub struct Mark {
     pub label: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MarkKind {
     Queued,
@@ -210,7 +211,7 @@ pub enum MarkKind {
 }
 
 /// A stretch that could not be captured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gap {
     pub from_ms: u64,
     pub to_ms: u64,

@@ -1,9 +1,10 @@
 //! Why a call ended and who ended it. One way to end: a cause that carries the blame.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Why a call ended, as in `call.ended` and the `calls` table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndCause {
     /// Someone hung up after a conversation.
@@ -40,7 +41,7 @@ pub enum EndCause {
 }
 
 /// Who ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedBy {
     Caller,

@@ -1,10 +1,11 @@
 //! What the world sees of a call: INTERFACES' `Call`, the data of every `call.*` event, the row of `calls`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{AgentId, CallId, CardId, EndCause, EndedBy, LegId, QueueId, RecordingId, TrunkId, Wall};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallKind {
     Inbound,
@@ -12,7 +13,7 @@ pub enum CallKind {
     Internal,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
     Ringing,
@@ -24,13 +25,13 @@ pub enum CallState {
 }
 
 /// A party as people know it. `number` is E.164 where it could be normalised, else as it was sent, else null.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Party {
     pub number: Option<String>,
     pub display: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegRole {
     Caller,
@@ -38,7 +39,7 @@ pub enum LegRole {
     External,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegState {
     Ringing,
@@ -46,7 +47,7 @@ pub enum LegState {
     Ended,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LegView {
     pub id: LegId,
     pub role: LegRole,
@@ -60,7 +61,7 @@ pub struct LegView {
 }
 
 /// INTERFACES' `Call {id, kind, state, from, to, …}`. Open fields are null, never missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {
     pub id: CallId,
     pub kind: CallKind,
@@ -85,7 +86,7 @@ pub struct CallView {
 }
 
 /// SPEC R3. One name in Rust, SQL, JSON and the UI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentState {
     Offline,
