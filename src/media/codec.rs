@@ -1,0 +1,202 @@
+//! The codecs a leg can speak, and G.711 itself: every conversion is one look-up in a table made at compile time.
+//! It knows nothing of packets. Called by the relay (transcoding, sounds), the recorder (decoding) and tests.
+
+/// An audio codec with a static RTP payload type (RFC 3551 §6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 A-law.
+    Pcma,
+    /// G.711 µ-law.
+    Pcmu,
+}
+
+impl Codec {
+    /// Samples a second, which is also the clock of RTP time.
+    pub const CLOCK_HZ: u32 = 8000;
+
+    /// The name in SDP's `rtpmap`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Codec::Pcma => "PCMA",
+            Codec::Pcmu => "PCMU",
+        }
+    }
+
+    /// The static payload type of RFC 3551.
+    pub const fn payload_type(self) -> u8 {
+        match self {
+            Codec::Pcma => 8,
+            Codec::Pcmu => 0,
+        }
+    }
+
+    /// The codec of a static payload type.
+    pub const fn from_payload_type(payload_type: u8) -> Option<Codec> {
+        match payload_type {
+            8 => Some(Codec::Pcma),
+            0 => Some(Codec::Pcmu),
+            _ => None,
+        }
+    }
+
+    /// The codec of an SDP encoding name, in any case of letters.
+    pub const fn from_name(name: &str) -> Option<Codec> {
+        if name.eq_ignore_ascii_case("PCMA") {
+            Some(Codec::Pcma)
+        } else if name.eq_ignore_ascii_case("PCMU") {
+            Some(Codec::Pcmu)
+        } else {
+            None
+        }
+    }
+
+    /// One sample to one byte.
+    pub fn encode_sample(self, sample: i16) -> u8 {
+        // The 13 (A) or 14 (µ) upper bits decide; the tables are indexed by the upper 14.
+        let index = usize::from((sample as u16) >> 2);
+        match self {
+            Codec::Pcma => ALAW_FROM_LINEAR[index],
+            Codec::Pcmu => ULAW_FROM_LINEAR[index],
+        }
+    }
+
+    /// One byte to one sample.
+    pub const fn decode_sample(self, byte: u8) -> i16 {
+        match self {
+            Codec::Pcma => LINEAR_FROM_ALAW[byte as usize],
+            Codec::Pcmu => LINEAR_FROM_ULAW[byte as usize],
+        }
+    }
+
+    /// Codes as many samples as both slices hold and returns how many.
+    pub fn encode(self, samples: &[i16], out: &mut [u8]) -> usize {
+        samples.iter().zip(out.iter_mut()).map(|(sample, byte)| *byte = self.encode_sample(*sample)).count()
+    }
+
+    /// Decodes as many bytes as both slices hold and returns how many.
+    pub fn decode(self, bytes: &[u8], out: &mut [i16]) -> usize {
+        bytes.iter().zip(out.iter_mut()).map(|(byte, sample)| *sample = self.decode_sample(*byte)).count()
+    }
+
+    /// Changes coded audio in place from this codec to another, without going through linear samples.
+    pub fn transcode(self, to: Codec, audio: &mut [u8]) {
+        let table = match (self, to) {
+            (Codec::Pcma, Codec::Pcmu) => &ULAW_FROM_ALAW,
+            (Codec::Pcmu, Codec::Pcma) => &ALAW_FROM_ULAW,
+            _ => return,
+        };
+        for byte in audio {
+            *byte = table[usize::from(*byte)];
+        }
+    }
+
+    /// The byte that means silence.
+    pub fn silence(self) -> u8 {
+        self.encode_sample(0)
+    }
+}
+
+static LINEAR_FROM_ALAW: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = alaw_to_linear(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+static LINEAR_FROM_ULAW: [i16; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = ulaw_to_linear(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+static ALAW_FROM_LINEAR: [u8; 16384] = {
+    let mut table = [0; 16384];
+    let mut index = 0;
+    while index < 16384 {
+        table[index] = linear_to_alaw(((index as u16) << 2) as i16);
+        index += 1;
+    }
+    table
+};
+
+static ULAW_FROM_LINEAR: [u8; 16384] = {
+    let mut table = [0; 16384];
+    let mut index = 0;
+    while index < 16384 {
+        table[index] = linear_to_ulaw(((index as u16) << 2) as i16);
+        index += 1;
+    }
+    table
+};
+
+static ULAW_FROM_ALAW: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = linear_to_ulaw(alaw_to_linear(byte as u8));
+        byte += 1;
+    }
+    table
+};
+
+static ALAW_FROM_ULAW: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = linear_to_alaw(ulaw_to_linear(byte as u8));
+        byte += 1;
+    }
+    table
+};
+
+/// G.711 table 1: every second bit of the character signal is inverted, the sign bit is 1 for positive values.
+const fn alaw_to_linear(byte: u8) -> i16 {
+    let code = byte ^ 0x55;
+    let segment = (code >> 4) & 7;
+    let step = (code & 15) as i16;
+    let magnitude = match segment {
+        0 => (step << 4) + 8,
+        _ => ((step << 4) + 0x108) << (segment - 1),
+    };
+    if code & 0x80 != 0 { magnitude } else { -magnitude }
+}
+
+const fn linear_to_alaw(sample: i16) -> u8 {
+    // 13-bit magnitude; a negative value mirrors to -1 - x, so that both halves have the same number of steps.
+    let (sign, magnitude) = if sample >= 0 { (0x80, sample >> 3) } else { (0, !sample >> 3) };
+    // Segment n > 0 starts at 2^(n+4) in these units.
+    let mut segment = 0;
+    while segment < 7 && magnitude >= (32 << segment) {
+        segment += 1;
+    }
+    let step = if segment < 2 { (magnitude >> 1) & 15 } else { (magnitude >> segment) & 15 };
+    (sign | (segment << 4) as u8 | step as u8) ^ 0x55
+}
+
+/// G.711 table 2: all bits inverted, magnitudes biased by 33 (132 in 16-bit units).
+const fn ulaw_to_linear(byte: u8) -> i16 {
+    let code = !byte;
+    let segment = (code >> 4) & 7;
+    let step = (code & 15) as i16;
+    let magnitude = (((step << 3) + 132) << segment) - 132;
+    if code & 0x80 != 0 { -magnitude } else { magnitude }
+}
+
+const fn linear_to_ulaw(sample: i16) -> u8 {
+    let (sign, magnitude) = if sample >= 0 { (0, sample as i32) } else { (0x80, -(sample as i32)) };
+    let magnitude = if magnitude > 32635 { 32635 } else { magnitude } + 132;
+    // Segment n starts at 2^(n+7).
+    let mut segment = 0;
+    while segment < 7 && magnitude >= (256 << segment) {
+        segment += 1;
+    }
+    let step = (magnitude >> (segment + 3)) & 15;
+    !(sign | (segment << 4) as u8 | step as u8)
+}
