@@ -1,1 +1,4 @@
-//! (being built)
+//! SIP without sockets: messages on the wire, transactions, dialogs, digest, registrar and the endpoint that ties
+//! them. Bytes and times come in, bytes and events go out. Only `gateway` and `engine` look inside.
+
+pub mod transaction;
