@@ -1,1 +1,12 @@
-//! (being built)
+//! The machine of one call: legs, offers, bridges, recording marks, one end. It knows legs by `LegId` and never SIP,
+//! SDP, queues' inner order or how a number was resolved. `engine`'s call task feeds it `Input`s, carries its `Effect`s
+//! out in order, and calls it again at `next_deadline()`.
+
+mod machine;
+mod words;
+
+pub use machine::Call;
+pub use words::{
+    AgentDoing, Arrival, Caller, Departure, DialTo, Effect, Goal, Hints, Input, LegFailure, Limits, OfferOutcome, Origination,
+    Person, RefusalReason,
+};

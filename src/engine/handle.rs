@@ -7,7 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
 use crate::events::AgentView;
-use crate::types::{AgentId, AgentState, CallId, CallView, QueueId};
+pub use crate::events::QueueView;
+use crate::types::{AgentId, AgentState, CallId, CallView};
 
 /// Who asks: shown in the call's `ended_by` and in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,22 +36,6 @@ pub enum CommandError {
     Overloaded,
     #[error("the server is stopping")]
     Stopping,
-}
-
-/// A queue as `GET queues` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct QueueView {
-    pub name: QueueId,
-    pub strategy: crate::site::Strategy,
-    pub waiting: u32,
-    /// How long the first caller has waited; null when nobody waits.
-    pub longest_wait_ms: Option<u64>,
-    pub members: Vec<AgentId>,
-    pub supervisors: Vec<AgentId>,
-    pub ready: u32,
-    pub talking: u32,
-    pub ring_seconds: u32,
-    pub wrap_up_seconds: u32,
 }
 
 /// `/readyz`: each part and whether it works; `detail` says what to do when it does not.

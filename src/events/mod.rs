@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::site::Strategy;
 use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, Wall};
 
 /// One entry of the log before it has a `seq`. In JSON: `{"seq", "at", "type", "call_id", "agent", "data"}`.
@@ -92,6 +93,22 @@ pub struct AgentView {
     pub queues: Vec<QueueId>,
     /// Has a live SIP registration.
     pub registered: bool,
+}
+
+/// A queue as `GET queues` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueView {
+    pub name: QueueId,
+    pub strategy: Strategy,
+    pub waiting: u32,
+    /// How long the first caller has waited; null when nobody waits.
+    pub longest_wait_ms: Option<u64>,
+    pub members: Vec<AgentId>,
+    pub supervisors: Vec<AgentId>,
+    pub ready: u32,
+    pub talking: u32,
+    pub ring_seconds: u32,
+    pub wrap_up_seconds: u32,
 }
 
 /// INTERFACES' `pop.shown.data`.

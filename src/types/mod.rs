@@ -4,11 +4,13 @@
 mod e164;
 mod end;
 mod ids;
+mod mint;
 mod time;
 mod view;
 
 pub use e164::{E164, NumberError, Region};
 pub use end::{EndCause, EndedBy};
 pub use ids::{AgentId, CallId, CardId, GrantId, LegId, PopId, QueueId, RecordingId, TrunkId};
+pub use mint::Ids;
 pub use time::{Time, Wall};
 pub use view::{AgentState, CallKind, CallState, CallView, LegRole, LegState, LegView, Party};

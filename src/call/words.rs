@@ -1,0 +1,437 @@
+//! The words of the call machine: how a call starts, what may happen to it (`Input`), what it wants done (`Effect`).
+//! `engine` translates them to and from SIP, media threads, the floor, the recorder and the diary.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::events::{EventKind, MarkKind, RetractReason};
+use crate::site::User;
+use crate::types::{
+    AgentId, CallId, CardId, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, QueueId, RecordingId, TrunkId,
+};
+
+/// An agent as a party of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    pub agent: AgentId,
+    /// Extension and name.
+    pub party: Party,
+    /// The user's `record`: false forbids recording any call that this person answers or makes.
+    pub record: bool,
+}
+
+impl Person {
+    pub fn of(user: &User) -> Self {
+        let party = Party { number: user.extension.clone(), display: Some(user.name.clone()) };
+        Person { agent: user.login.clone(), party, record: user.record }
+    }
+}
+
+/// Whose leg arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// Someone behind a carrier: the client.
+    Trunk(TrunkId),
+    /// One of our people, from a phone of theirs.
+    Person(Person),
+}
+
+/// Where the call shall go: a destination already resolved by `routing::numbers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    Queue {
+        queue: QueueId,
+        /// Answer the caller on entering the queue; else the music is early media.
+        answer: bool,
+        /// Higher goes first.
+        priority: u8,
+    },
+    Person(Person),
+    /// Dial out. `number` is what the trunk is asked for.
+    Outside {
+        trunk: TrunkId,
+        number: String,
+    },
+    /// The set-up leads nowhere: the call is refused with `cause`; `why` is for the log and the call doctor.
+    Nowhere {
+        cause: EndCause,
+        why: String,
+    },
+}
+
+/// Time limits of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From start to forced end, whatever happens.
+    pub longest: Duration,
+    /// How long a person's phone rings on a direct call. Queues bring their own with the grant.
+    pub direct_ring: Duration,
+    /// How long we wait for an outside number to answer.
+    pub outside_ring: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            longest: Duration::from_secs(4 * 3600),
+            direct_ring: Duration::from_secs(60),
+            outside_ring: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A leg arrived with an INVITE: from a carrier, or from one of our phones. The kind of the call follows:
+/// inbound from a carrier; outbound from a phone to the outside; internal from a phone to our own people or queues.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub call: CallId,
+    pub leg: LegId,
+    pub caller: Caller,
+    pub from: Party,
+    /// What was dialled, E.164 where it could be normalised.
+    pub to: String,
+    pub goal: Goal,
+    /// The site's `record` of number, queue and route together; people's own is in `Person`.
+    pub record: bool,
+    pub source: Option<String>,
+    pub limits: Limits,
+    pub ids: Ids,
+}
+
+/// A person asked through the API to be connected with `to`: their phone rings first, then the goal is sought.
+#[derive(Clone, Debug)]
+pub struct Origination {
+    pub call: CallId,
+    pub person: Person,
+    pub to: String,
+    pub goal: Goal,
+    pub record: bool,
+    pub limits: Limits,
+    pub ids: Ids,
+}
+
+/// Why a dialled leg came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LegFailure {
+    Busy,
+    Declined,
+    /// The far side itself gave up ringing (480, 408).
+    NoAnswer,
+    /// No registration, no response, nobody reachable there.
+    Unreachable,
+    NotFound,
+    Forbidden,
+    NoCommonCodec,
+    /// The carrier refused or failed (5xx, no target left, a cap).
+    TrunkFailed,
+    /// We ran out of ports or other resources.
+    Overload,
+    /// Our own CANCEL took effect.
+    Cancelled,
+}
+
+impl LegFailure {
+    /// The cause a call ends with when this was its last hope.
+    pub fn cause(self) -> EndCause {
+        match self {
+            LegFailure::Busy => EndCause::Busy,
+            LegFailure::Declined => EndCause::Declined,
+            LegFailure::NoAnswer => EndCause::NoAnswer,
+            LegFailure::Unreachable | LegFailure::Cancelled => EndCause::Unreachable,
+            LegFailure::NotFound => EndCause::NotFound,
+            LegFailure::Forbidden => EndCause::Forbidden,
+            LegFailure::NoCommonCodec => EndCause::NoCommonCodec,
+            LegFailure::TrunkFailed => EndCause::TrunkFailed,
+            LegFailure::Overload => EndCause::Overload,
+        }
+    }
+}
+
+/// How a leg that was part of the call went away by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Departure {
+    /// BYE, or CANCEL by a caller who was not answered yet.
+    HungUp,
+    /// The signalling broke: no ACK, a dead session, a dialog error. Blamed on the system, not on a person.
+    Lost,
+}
+
+/// How an offer that was not answered ended, as the floor must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferOutcome {
+    /// Rang out.
+    NoAnswer,
+    Busy,
+    Declined,
+    /// Their phone could not be reached, or could not talk with us.
+    Unreachable,
+    /// The caller gave up, or the call was ended, while it rang.
+    Abandoned,
+    AnsweredElsewhere,
+    /// The call could not use the grant any more.
+    Refused,
+}
+
+/// Why the floor does not take a call into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    NoSuchQueue,
+    /// As many wait as may.
+    Full,
+    /// The queue has no member.
+    NoMembers,
+    /// The call let its grants lapse again and again: its task is taken for dead.
+    Unresponsive,
+}
+
+/// What the floor may know of the client. All empty until `Identified`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hints {
+    pub owner: Option<AgentId>,
+    pub vip: bool,
+    pub language: Option<String>,
+}
+
+/// What an agent does in a call that the floor did not grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentDoing {
+    Ringing,
+    Talking,
+    Holding,
+}
+
+/// What may happen to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A dialled leg rings (180).
+    LegRinging {
+        leg: LegId,
+    },
+    /// A dialled leg sends sound before its answer (183 with SDP).
+    LegEarlyMedia {
+        leg: LegId,
+    },
+    /// A dialled leg was answered (2xx).
+    LegAnswered {
+        leg: LegId,
+    },
+    /// A dialled leg ended without an answer.
+    LegFailed {
+        leg: LegId,
+        failure: LegFailure,
+    },
+    /// A leg went away by itself. For legs that the call hung up or rejected itself this is optional and harmless.
+    LegEnded {
+        leg: LegId,
+        departure: Departure,
+    },
+    /// The party put us on hold, or took us back (re-INVITE).
+    LegHeld {
+        leg: LegId,
+    },
+    LegResumed {
+        leg: LegId,
+    },
+    /// No RTP on the leg for longer than the limit; or it came back.
+    RtpSilent {
+        leg: LegId,
+    },
+    RtpHeard {
+        leg: LegId,
+    },
+    /// The floor leases an agent. The call confirms with `ConfirmGrant` when it dials.
+    Granted {
+        grant: GrantId,
+        person: Person,
+        ring: Duration,
+    },
+    /// The floor took the agent back: the offer is over and nothing is owed to the floor.
+    GrantRevoked {
+        grant: GrantId,
+    },
+    QueueRefused {
+        why: RefusalReason,
+    },
+    Identified {
+        card: Option<CardId>,
+        hints: Hints,
+    },
+    /// `pop.shown` was committed and handed to the live stream.
+    PopReady {
+        pop: PopId,
+    },
+    /// Someone asked through the API. `None`: not a party of the call.
+    HangUp {
+        by: Option<AgentId>,
+    },
+    RecordingFailed,
+    Deadline,
+    /// The drain limit of a graceful stop passed.
+    Shutdown,
+}
+
+/// Whom to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialTo {
+    /// Every phone of this person, as one leg.
+    Agent(AgentId),
+    Outside {
+        trunk: TrunkId,
+        number: String,
+    },
+}
+
+/// What the call wants done. Carried out in order.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    // The leg that arrived, before its final answer.
+    /// 180.
+    Ring {
+        leg: LegId,
+    },
+    /// 183 with our SDP: sound may flow to the caller.
+    StartEarlyMedia {
+        leg: LegId,
+    },
+    /// 200. With recording, `StartRecording` stands before it in the same batch.
+    Answer {
+        leg: LegId,
+    },
+    Reject {
+        leg: LegId,
+        cause: EndCause,
+    },
+
+    // Legs.
+    Dial {
+        leg: LegId,
+        to: DialTo,
+        /// Whom the dialled phone shows as calling.
+        show: Party,
+        /// For information: the call itself cancels at its own deadline.
+        ring: Duration,
+        /// Ask the phone to answer by itself (click-to-call rings the asker's own phone).
+        auto_answer: bool,
+    },
+    /// `elsewhere`: another phone answered (RFC 3326 Reason), so that this one shows no missed call.
+    /// The engine reports the leg's end with `LegFailed`, `LegEnded` or a late `LegAnswered`.
+    CancelDial {
+        leg: LegId,
+        elsewhere: bool,
+    },
+    HangUpLeg {
+        leg: LegId,
+        cause: EndCause,
+    },
+
+    // Media.
+    PlayRingback {
+        leg: LegId,
+    },
+    PlayMusic {
+        leg: LegId,
+    },
+    StopPlaying {
+        leg: LegId,
+    },
+    /// The two hear each other. `b` may be a leg in early media.
+    Bridge {
+        a: LegId,
+        b: LegId,
+    },
+    Unbridge {
+        a: LegId,
+        b: LegId,
+    },
+
+    // The floor. The engine adds the call's id.
+    Enqueue {
+        queue: QueueId,
+        priority: u8,
+        hints: Hints,
+    },
+    /// Learned about the client after `Enqueue`.
+    Hint {
+        hints: Hints,
+    },
+    /// The call gives up its place; every grant has been ended before.
+    LeaveQueue {
+        abandoned: bool,
+    },
+    /// The INVITE goes out now.
+    ConfirmGrant {
+        grant: GrantId,
+    },
+    /// The granted agent answered: the call leaves the queue by this.
+    GrantAnswered {
+        grant: GrantId,
+    },
+    OfferEnded {
+        grant: GrantId,
+        outcome: OfferOutcome,
+    },
+    /// The agent is engaged by this call without a grant, or changes what it does in it. Idempotent by call and agent.
+    AgentBusy {
+        agent: AgentId,
+        doing: AgentDoing,
+    },
+    /// The agent is out of this call: granted or not.
+    AgentFree {
+        agent: AgentId,
+    },
+
+    // Cards.
+    /// Who is this? Answered by `Identified`. Only numbers of clients are asked.
+    Identify {
+        who: Party,
+    },
+    /// Show the client's card to the agent; answered by `PopReady`, for which `Dial` waits 20 ms at most.
+    /// Sent again with the same id when the same agent is offered the same call again.
+    ShowPop {
+        pop: PopId,
+        agent: AgentId,
+        queue: Option<QueueId>,
+    },
+    RetractPop {
+        pop: PopId,
+        agent: AgentId,
+        reason: RetractReason,
+    },
+
+    // Recording. Left is what `client_leg` says, right is what it is sent.
+    StartRecording {
+        recording: RecordingId,
+        client_leg: LegId,
+    },
+    MarkRecording {
+        kind: MarkKind,
+        label: Option<String>,
+    },
+    /// `keep: false`: someone who must not be recorded joined; nothing of it may stay.
+    FinishRecording {
+        keep: bool,
+    },
+
+    // The diary. `agent` and `queue` are for the event's address fields.
+    Emit {
+        kind: EventKind,
+        agent: Option<AgentId>,
+        queue: Option<QueueId>,
+    },
+
+    /// Something happened that cannot happen in this state. Harmless; for the log.
+    Unexpected {
+        state: &'static str,
+        input: &'static str,
+        leg: Option<LegId>,
+    },
+    /// Nothing more will come or may be asked: the call's task ends. Once, last.
+    Finished {
+        cause: EndCause,
+        ended_by: EndedBy,
+    },
+}
