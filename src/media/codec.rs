@@ -190,7 +190,7 @@ const fn ulaw_to_linear(byte: u8) -> i16 {
 }
 
 const fn linear_to_ulaw(sample: i16) -> u8 {
-    let (sign, magnitude) = if sample >= 0 { (0, sample as i32) } else { (0x80, -(sample as i32)) };
+    let (sign, magnitude) = if sample >= 0 { (0, sample as i32) } else { (0x80, !sample as i32) };
     let magnitude = if magnitude > 32635 { 32635 } else { magnitude } + 132;
     // Segment n starts at 2^(n+7).
     let mut segment = 0;

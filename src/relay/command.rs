@@ -1,0 +1,146 @@
+//! The words between the engine and the media threads: commands in, events out. Values only.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::media::codec::Codec;
+use crate::media::quality::LegStats;
+use crate::media::sound::Sound;
+
+/// One leg's media: names its thread, its port pair and, so that a late command cannot reach the next call on the same
+/// ports, which use of the pair it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MediaId {
+    pub(super) thread: u16,
+    /// Index of the port pair in the range.
+    pub(super) pair: u16,
+    /// Counts the uses of the pair.
+    pub(super) turn: u32,
+}
+
+impl MediaId {
+    /// The media thread that serves the leg: the index of its tap ring.
+    pub fn thread(self) -> usize {
+        usize::from(self.thread)
+    }
+}
+
+impl fmt::Display for MediaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "m{}.{}.{}", self.thread, self.pair, self.turn)
+    }
+}
+
+/// The ports of a leg, for the SDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaPort {
+    pub id: MediaId,
+    /// Even; RTP, and RTCP too when the far end agrees to rtcp-mux (RFC 5761).
+    pub rtp_port: u16,
+    /// The odd port above it.
+    pub rtcp_port: u16,
+}
+
+/// The far end of a leg as signalling described it: where its SDP says it receives, what it speaks, which way it flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteMedia {
+    pub rtp: SocketAddr,
+    pub rtcp: SocketAddr,
+    /// RTCP shares the RTP port both ways.
+    pub rtcp_mux: bool,
+    pub codec: Codec,
+    /// The payload type of `codec` on this leg.
+    pub payload_type: u8,
+    /// The payload type of telephone-event at 8 kHz; `None` when the leg has none, and then no digits are sent to it.
+    pub dtmf_payload_type: Option<u8>,
+    /// The far end sends to us. When false its audio is not bridged and its silence is not reported.
+    pub sends: bool,
+    /// The far end receives from us. When false nothing but RTCP is sent.
+    pub receives: bool,
+}
+
+impl RemoteMedia {
+    /// A far end that sends and receives `codec` at its static payload type, with RTCP on the next port and no digits.
+    pub fn new(rtp: SocketAddr, codec: Codec) -> RemoteMedia {
+        RemoteMedia {
+            rtp,
+            rtcp: SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)),
+            rtcp_mux: false,
+            codec,
+            payload_type: codec.payload_type(),
+            dtmf_payload_type: None,
+            sends: true,
+            receives: true,
+        }
+    }
+}
+
+/// What is played decides what a tap hears and what ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlayKind {
+    /// Queue and hold music: not tapped; `Bridge` ends it.
+    Music,
+    /// Ringback: not tapped; `Bridge` ends it.
+    Ringback,
+    /// Speech from us: tapped; goes on over `Bridge`.
+    Prompt,
+}
+
+/// What a leg is told to do. A command for a leg that has closed is ignored.
+#[derive(Clone, Debug)]
+pub enum MediaCommand {
+    /// Where the far end is; again after each re-INVITE or changed answer. A new address opens the latch for a new
+    /// source; the same address leaves the source as it is.
+    Connect {
+        media: MediaId,
+        remote: RemoteMedia,
+    },
+    /// Each hears the other from now on; ends each one's former bridge, and music or ringback playing to either.
+    Bridge {
+        a: MediaId,
+        b: MediaId,
+    },
+    /// Neither hears the other any more.
+    Unbridge {
+        a: MediaId,
+    },
+    /// Plays in packets of 20 ms, in place of the bridged peer's audio, until the sound ends, `Stop`, another `Play`,
+    /// or `Close`. `repeat` plays it for ever.
+    Play {
+        media: MediaId,
+        sound: Arc<Sound>,
+        repeat: bool,
+        kind: PlayKind,
+    },
+    Stop {
+        media: MediaId,
+    },
+    /// Copies the leg's audio to its thread's tap ring under `key`. A second `Tap` replaces the key.
+    Tap {
+        media: MediaId,
+        key: u32,
+    },
+    Untap {
+        media: MediaId,
+    },
+    /// Says BYE by RTCP, gives the ports back and ends with `MediaEvent::Closed`.
+    Close {
+        media: MediaId,
+    },
+}
+
+/// What a leg reports. The callback runs on the media thread: it must hand the event on and return.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MediaEvent {
+    /// The leg's source is known and its first packet was accepted.
+    FirstPacket { media: MediaId },
+    /// Nothing was accepted from the leg for `for_ms`, though it should send; at most once each silence limit.
+    Silent { media: MediaId, for_ms: u64 },
+    /// A sound came to its end; not sent for a sound that was stopped or replaced.
+    PlayEnded { media: MediaId },
+    /// The leg pressed a key (RFC 4733): `0`–`9`, `*`, `#`, `A`–`D`. Once a press.
+    Digit { media: MediaId, digit: char },
+    /// The leg is gone and its ports rest.
+    Closed { media: MediaId, stats: LegStats },
+}
