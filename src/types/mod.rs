@@ -4,6 +4,7 @@
 mod e164;
 mod end;
 mod ids;
+mod number_text;
 mod mint;
 mod time;
 mod view;
