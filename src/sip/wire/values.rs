@@ -1,0 +1,182 @@
+//! Header values that are neither a name-addr nor a Via: CSeq, RAck, Replaces, Reason, the digest headers.
+
+use std::fmt;
+
+use super::lex::{Lexer, is_token, quote};
+use super::name_addr::header_params;
+use super::{Method, NameAddr, Param, Params, Text};
+
+/// CSeq, RFC 3261 §20.16
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CSeq {
+    /// Below 2^31 (RFC 3261 §8.1.1.5).
+    pub number: u32,
+    pub method: Method,
+}
+
+impl CSeq {
+    pub fn new(number: u32, method: Method) -> CSeq {
+        CSeq { number, method }
+    }
+
+    pub(super) fn parse(value: &Text) -> Result<CSeq, &'static str> {
+        let mut words = value.split_ascii_whitespace();
+        let (Some(number), Some(method), None) = (words.next(), words.next(), words.next()) else {
+            return Err("not a number and a method");
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) || !is_token(method) {
+            return Err("not a number and a method");
+        }
+        let number = number.parse().ok().filter(|number| *number < 1 << 31).ok_or("number of 2^31 or more")?;
+        Ok(CSeq { number, method: Method::from_token(value.part(method)) })
+    }
+}
+
+impl fmt::Display for CSeq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.number, self.method)
+    }
+}
+
+/// The Contact headers of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contacts {
+    /// `*`: all bindings (RFC 3261 §10.2.2).
+    All,
+    /// Those listed; may be empty.
+    List(Vec<NameAddr>),
+}
+
+/// Replaces, RFC 3891 §6.1. From a REFER it comes as a URI header; `Replaces::parse` takes the decoded text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaces {
+    pub call_id: Text,
+    pub to_tag: Text,
+    pub from_tag: Text,
+    pub is_early_only: bool,
+}
+
+impl Replaces {
+    pub fn parse(value: &Text) -> Result<Replaces, &'static str> {
+        let mut lexer = Lexer::new(value);
+        let call_id = lexer.take_while(|byte| byte != b';').trim();
+        if call_id.is_empty() || call_id.contains([' ', '\t']) {
+            return Err("no Call-ID");
+        }
+        let call_id = lexer.text(call_id);
+        let params = header_params(&mut lexer)?;
+        let tag = |name| params.get(name).cloned().filter(|tag| !tag.is_empty());
+        Ok(Replaces {
+            call_id,
+            to_tag: tag("to-tag").ok_or("no to-tag")?,
+            from_tag: tag("from-tag").ok_or("no from-tag")?,
+            is_early_only: params.has("early-only"),
+        })
+    }
+}
+
+impl fmt::Display for Replaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{};to-tag={};from-tag={}", self.call_id, self.to_tag, self.from_tag)?;
+        f.write_str(if self.is_early_only { ";early-only" } else { "" })
+    }
+}
+
+/// One Reason, RFC 3326: `SIP;cause=200;text="Call completed elsewhere"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub protocol: Text,
+    pub cause: Option<u16>,
+    pub text: Option<Text>,
+}
+
+impl Reason {
+    /// What the losers of a fork are told, so that their phones show no missed call.
+    pub const fn completed_elsewhere() -> Reason {
+        Reason { protocol: Text::constant("SIP"), cause: Some(200), text: Some(Text::constant("Call completed elsewhere")) }
+    }
+
+    pub(super) fn parse(value: &Text) -> Result<Reason, &'static str> {
+        let mut lexer = Lexer::new(value);
+        let protocol = lexer.token().ok_or("no protocol")?;
+        let protocol = lexer.text(protocol);
+        let params = header_params(&mut lexer)?;
+        let cause = params.get("cause").and_then(|cause| cause.parse().ok());
+        Ok(Reason { protocol, cause, text: params.get("text").cloned() })
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.protocol)?;
+        if let Some(cause) = self.cause {
+            write!(f, ";cause={cause}")?;
+        }
+        match &self.text {
+            Some(text) => write!(f, ";text={}", quote(text)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A challenge or credentials: `Digest name=value, name="value"` (RFC 3261 §20.44). Parameters in any order, quoted or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthValue {
+    pub scheme: Text,
+    /// Empty for schemes with a token instead of parameters.
+    pub params: Params,
+}
+
+impl AuthValue {
+    pub fn is_digest(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("Digest")
+    }
+
+    pub fn parse(value: &Text) -> Result<AuthValue, &'static str> {
+        let mut lexer = Lexer::new(value);
+        lexer.skip_space();
+        let scheme = lexer.token().ok_or("no scheme")?;
+        let mut parsed = AuthValue { scheme: lexer.text(scheme), params: Params::new() };
+        lexer.skip_space();
+        if !parsed.is_digest() {
+            return Ok(parsed);
+        }
+        loop {
+            while lexer.eat_spaced(',') {}
+            lexer.skip_space();
+            if lexer.is_at_end() {
+                return Ok(parsed);
+            }
+            parsed.params.push(auth_param(&mut lexer)?);
+            lexer.skip_space();
+            if !lexer.is_at_end() && !lexer.rest().starts_with(',') {
+                return Err("something between the parameters");
+            }
+        }
+    }
+}
+
+fn auth_param(lexer: &mut Lexer) -> Result<Param, &'static str> {
+    let name = lexer.token().ok_or("a parameter without a name")?;
+    let name = lexer.text(name);
+    if !lexer.eat_spaced('=') {
+        return Err("a parameter without a value");
+    }
+    let value = match lexer.quoted() {
+        Some(quoted) => quoted,
+        None if lexer.rest().starts_with('"') => return Err("a quoted string that does not end"),
+        None => lexer.take_while(|byte| byte != b',' && byte > b' '),
+    };
+    let value = lexer.text(value);
+    Ok(Param::from_header(name, Some(value)))
+}
+
+impl fmt::Display for AuthValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.scheme)?;
+        for (index, param) in self.params.iter().enumerate() {
+            write!(f, "{}{param}", if index == 0 { " " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
