@@ -105,3 +105,82 @@ impl StreamFramer {
         Ok(Some((head, length)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::wire::Method;
+
+    fn message(call: u32, body: &str) -> String {
+        format!(
+            "MESSAGE sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bK{call}\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n\
+             Call-ID: {call}@c\r\nCSeq: 1 MESSAGE\r\nl: {}\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    fn frames(framer: &mut StreamFramer) -> Vec<Frame> {
+        std::iter::from_fn(|| framer.next_frame().expect("a sound stream")).collect()
+    }
+
+    #[test]
+    fn messages_and_keep_alives_come_out_the_same_however_the_stream_is_split() {
+        let stream = format!("{}\r\n\r\n{}\r\n{}", message(1, "one\r\n\r\n"), message(2, ""), message(3, "три"));
+        for step in 1..stream.len() {
+            let mut framer = StreamFramer::new();
+            let mut all = Vec::new();
+            for chunk in stream.as_bytes().chunks(step) {
+                framer.push(chunk);
+                all.extend(frames(&mut framer));
+            }
+            let bodies: Vec<_> = all
+                .iter()
+                .map(|frame| match frame {
+                    Frame::Message(Message::Request(request)) => {
+                        assert_eq!(request.method, Method::Message);
+                        String::from_utf8(request.body.to_vec()).unwrap()
+                    }
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(bodies, ["one\r\n\r\n", "Ping", "", "Pong", "три"], "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn a_flawed_message_does_not_end_the_stream() {
+        let mut framer = StreamFramer::new();
+        framer.push(message(1, "x").replace("CSeq: 1 MESSAGE", "CSeq: 1 INFO").as_bytes());
+        framer.push(message(2, "y").as_bytes());
+        let all = frames(&mut framer);
+        assert!(matches!(&all[0], Frame::Flawed(ParseError { flaw: Flaw::MethodMismatch, request: Some(_) })), "{all:?}");
+        assert!(matches!(&all[1], Frame::Message(_)));
+    }
+
+    #[test]
+    fn a_stream_without_lengths_is_lost_but_can_be_told_why() {
+        let mut framer = StreamFramer::new();
+        framer.push(message(1, "").replace("l: 0\r\n", "").as_bytes());
+        let Err(FramingError::NoLength(Some(request))) = framer.next_frame() else { panic!("must be refused") };
+        assert_eq!(request.answer(None).status.code(), 400);
+    }
+
+    #[test]
+    fn endless_heads_and_giant_bodies_are_refused() {
+        let mut framer = StreamFramer::new();
+        let mut outcome = Ok(None);
+        for _ in 0..100 {
+            framer.push(&[b'x'; 1024]);
+            outcome = framer.next_frame();
+            if outcome.is_err() {
+                break;
+            }
+        }
+        assert_eq!(outcome, Err(FramingError::HeadTooLarge));
+        for length in ["65536", "18446744073709551615"] {
+            let mut framer = StreamFramer::new();
+            framer.push(message(1, "").replace("l: 0", &format!("l: {length}")).as_bytes());
+            assert!(matches!(framer.next_frame(), Err(FramingError::MessageTooLarge(_))), "{length}");
+        }
+    }
+}

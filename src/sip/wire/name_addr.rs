@@ -186,3 +186,78 @@ fn thousandths(text: &str) -> Option<u16> {
     let fraction = fraction.bytes().chain([b'0'; 3]).take(3).fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     Some((whole + fraction).min(1000))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(value: &str) -> NameAddr {
+        NameAddr::parse(&Text::from(value)).unwrap_or_else(|error| panic!("{value}: {error}"))
+    }
+
+    fn refused(value: &str) -> String {
+        NameAddr::parse(&Text::from(value)).expect_err(value).to_string()
+    }
+
+    #[test]
+    fn parameters_of_a_bare_address_belong_to_the_header() {
+        let from = parsed("sip:anna@example.com;tag=1");
+        assert_eq!(from.tag().map(Text::as_str), Some("1"));
+        assert_eq!(from.uri.to_string(), "sip:anna@example.com");
+        let from = parsed("<sip:anna@example.com;transport=tcp>;tag=2");
+        assert_eq!(from.uri.to_string(), "sip:anna@example.com;transport=tcp");
+        assert_eq!(from.tag().map(Text::as_str), Some("2"));
+    }
+
+    #[test]
+    fn display_names_come_with_and_without_quotes() {
+        for (value, display) in [
+            (r#""Anna \"A\" \\ Ivanova" <sip:a@b>"#, Some(r#"Anna "A" \ Ivanova"#)),
+            ("Анна Иванова <sip:a@b>", Some("Анна Иванова")),
+            (r#""Анна"<sip:a@b>"#, Some("Анна")),
+            ("Bell, Alexander G. <sip:a@b>", Some("Bell, Alexander G.")),
+            ("  <sip:a@b>", None),
+            (r#""" <sip:a@b>"#, None),
+            ("caller<sip:a@b>", Some("caller")),
+        ] {
+            assert_eq!(parsed(value).display.as_deref(), display, "{value}");
+        }
+    }
+
+    #[test]
+    fn contacts_tell_their_instance_expiry_and_preference() {
+        let contact = parsed(r#"<sip:101@10.0.0.7:5062>;+sip.instance="<urn:uuid:f81d4fae>";reg-id=1;expires=4294967297;q=0.75"#);
+        assert_eq!(contact.instance(), Some("urn:uuid:f81d4fae"));
+        assert_eq!(contact.reg_id(), Some(1));
+        assert_eq!(contact.expires_seconds(), Some(u32::MAX));
+        assert_eq!(contact.q_thousandths(), 750);
+        for (q, thousandths) in [("1", 1000), ("1.000", 1000), ("0", 0), (".5", 500), ("0.05", 50), ("2", 1000), ("x", 1000)] {
+            assert_eq!(parsed(&format!("<sip:a@b>;q={q}")).q_thousandths(), thousandths, "{q}");
+        }
+        assert_eq!(parsed("<sip:a@b>;expires=soon").expires_seconds(), None);
+    }
+
+    #[test]
+    fn what_was_read_is_written_so_that_it_reads_the_same() {
+        for value in [
+            r#""Say \"hi\"" <sip:a:b@[2001:db8::1]:5060;lr?X=y>;tag=1;x;y="a b""#,
+            "<tel:+7-495-123;phone-context=example.com>;tag=7",
+            "<sip:a@b>;received=2001:db8::9",
+            "<sip:a@b>;maddr=[::1]",
+        ] {
+            assert_eq!(parsed(value).to_string(), value);
+            assert_eq!(parsed(&parsed(value).to_string()), parsed(value));
+        }
+    }
+
+    #[test]
+    fn broken_addresses_say_why() {
+        assert_eq!(refused(r#""open <sip:a@b>"#), "a quoted string that does not end");
+        assert_eq!(refused("<sip:a@b"), "no closing angle bracket");
+        assert_eq!(refused("sip:a@b?Route=%3Csip:c%3E"), "a URI with a comma or question mark needs angle brackets");
+        assert_eq!(refused("<sip:a@b> tail"), "something after the parameters");
+        assert_eq!(refused("< sip:a@b>"), "a character that a URI cannot hold");
+        assert_eq!(refused(""), "no scheme before a colon");
+        assert_eq!(refused(r#""name" sip:a@b"#), "a display name without an address in angle brackets");
+    }
+}

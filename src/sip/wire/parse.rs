@@ -245,3 +245,117 @@ fn answer_reason(flaw: &Flaw) -> Text {
         flaw => Text::from(format!("Bad Request: {flaw}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INVITE: &str = "INVITE sip:102@example.com SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1, SIP/2.0/TCP 10.0.0.2;branch=z9hG4bK2\r\n\
+        v: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bK3\r\n\
+        From: \"Doe, John\"\r\n  <sip:john@example.com>\r\n\t;tag=1\r\n\
+        To: <sip:102@example.com>\r\nCall-ID: a@b\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
+        Subject: lunch, or not\r\nX-Any:  thing \r\n\r\n";
+
+    fn parse(text: &str) -> Result<Message, ParseError> {
+        Message::parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn invite() -> Request {
+        match parse(INVITE) {
+            Ok(Message::Request(request)) => request,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn list_headers_are_split_and_others_are_not() {
+        let headers = invite().headers;
+        let hosts: Vec<_> = headers.vias().unwrap().iter().map(|via| via.host.to_string()).collect();
+        assert_eq!(hosts, ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        assert_eq!(headers.get(&HeaderName::Subject).map(Text::as_str), Some("lunch, or not"));
+        assert_eq!(headers.get(&"x-any".into()).map(Text::as_str), Some("thing"));
+    }
+
+    #[test]
+    fn folded_lines_become_one() {
+        let from = invite().headers.from().unwrap();
+        assert_eq!(from.display.as_deref(), Some("Doe, John"));
+        assert_eq!(from.tag().map(Text::as_str), Some("1"));
+    }
+
+    #[test]
+    fn a_datagram_may_carry_more_than_its_body_but_not_less() {
+        let with_length = |length: &str| parse(&format!("{}Content-Length: {length}\r\n\r\n12345", &INVITE[..INVITE.len() - 2]));
+        assert_eq!(with_length("3").unwrap().body().as_ref(), b"123");
+        let error = with_length("6").unwrap_err();
+        assert_eq!((error.flaw, error.request.is_some()), (Flaw::Truncated, true));
+        assert!(matches!(with_length("-1").unwrap_err().flaw, Flaw::Header(_)));
+        assert_eq!(parse(&format!("{INVITE}body")).unwrap().body().as_ref(), b"body", "without a length: all there is");
+    }
+
+    #[test]
+    fn a_flawed_request_can_still_be_answered() {
+        let error = parse(&INVITE.replace("CSeq: 1 INVITE", "CSeq: 1 BYE")).unwrap_err();
+        let answer = error.request.expect("answerable").answer(Some("us"));
+        assert_eq!(answer.status, Status::BAD_REQUEST);
+        assert_eq!(answer.reason, "Bad Request: the CSeq method is not the request's method");
+        assert_eq!(answer.headers.vias().unwrap().len(), 3);
+        assert_eq!(answer.headers.to_tag().as_deref(), Some("us"));
+        assert_eq!(answer.headers.call_id().as_deref(), Ok("a@b"));
+    }
+
+    #[test]
+    fn acks_responses_and_strangers_are_not_answered() {
+        let ack = INVITE.replace("INVITE sip", "ACK sip").replace("1 INVITE", "1 BYE");
+        assert_eq!(parse(&ack).unwrap_err().request, None);
+        assert_eq!(parse("SIP/2.0 200 OK\r\n\r\n").unwrap_err().request, None);
+        assert_eq!(parse(&INVITE.replace("Via: SIP", "Via: BAD")).unwrap_err().request, None);
+        assert_eq!(parse("").unwrap_err().request, None);
+    }
+
+    #[test]
+    fn too_many_headers_and_too_long_lines_are_too_large() {
+        let padded =
+            |padding: String| parse(&INVITE.replace("X-Any:", &format!("{padding}X-Any:"))).map(|_| ()).map_err(|e| e.flaw);
+        assert_eq!(padded("X: 1\r\n".repeat(200)), Ok(()));
+        assert_eq!(padded("X: 1\r\n".repeat(300)), Err(Flaw::TooLarge));
+        assert_eq!(padded(format!("Route: {}\r\n", "<sip:a>,".repeat(300))), Err(Flaw::TooLarge));
+        assert_eq!(padded(format!("X: {}\r\n", "x".repeat(MAX_LINE_BYTES))), Err(Flaw::TooLarge));
+        assert_eq!(padded(format!("X: 1\r\n{}", " more\r\n".repeat(2000))), Err(Flaw::TooLarge));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_do_no_harm() {
+        let mut bytes = INVITE.replace("lunch", "l@nch").into_bytes();
+        let at = bytes.iter().rposition(|byte| *byte == b'@').unwrap();
+        bytes[at] = 0xff;
+        let Ok(Message::Request(request)) = Message::parse(&bytes.into()) else { panic!("must be read") };
+        assert_eq!(request.headers.get(&HeaderName::Subject).map(Text::as_str), Some("l\u{fffd}nch, or not"));
+    }
+
+    #[test]
+    fn values_from_elsewhere_cannot_forge_headers() {
+        let mut request = invite();
+        request.headers.push(HeaderName::Subject, "x\r\nContact: <sip:evil@example.com>");
+        let Ok(Message::Request(again)) = Message::parse(&request.to_bytes()) else { panic!("must be read") };
+        assert!(!again.headers.has(&HeaderName::Contact));
+    }
+
+    #[test]
+    fn an_answer_copies_what_it_must() {
+        let answer = invite().answer(Status::RINGING, Some("us"));
+        insta::assert_snapshot!(String::from_utf8_lossy(&answer.to_bytes()).replace('\r', ""), @r#"
+        SIP/2.0 180 Ringing
+        Via: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1
+        Via: SIP/2.0/TCP 10.0.0.2;branch=z9hG4bK2
+        Via: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bK3
+        From: "Doe, John" <sip:john@example.com> ;tag=1
+        To: <sip:102@example.com>;tag=us
+        Call-ID: a@b
+        CSeq: 1 INVITE
+        Content-Length: 0
+        "#);
+        assert!(invite().answer(Status::TRYING, Some("us")).headers.to_tag().is_none());
+    }
+}

@@ -180,3 +180,53 @@ impl fmt::Display for AuthValue {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cseq_wants_a_number_below_two_to_the_31_and_a_method() {
+        let parse = |text: &str| CSeq::parse(&Text::from(text));
+        assert_eq!(parse("0009\t INVITE"), Ok(CSeq::new(9, Method::Invite)));
+        assert_eq!(parse("2147483647 X").map(|cseq| cseq.number), Ok(2_147_483_647));
+        for bad in ["2147483648 INVITE", "INVITE", "1", "-1 INVITE", "1 INVITE x", "+1 INVITE", "1 IN@VITE", ""] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn replaces_needs_call_id_and_both_tags() {
+        let text = Text::from("98732@sip.example.com;from-tag=r33th4x0r;to-tag=ff87ff;early-only");
+        let replaces = Replaces::parse(&text).unwrap();
+        assert_eq!((replaces.call_id.as_str(), replaces.to_tag.as_str()), ("98732@sip.example.com", "ff87ff"));
+        assert!(replaces.is_early_only);
+        assert_eq!(Replaces::parse(&Text::from(replaces.to_string())), Ok(replaces));
+        assert!(Replaces::parse(&Text::from("1@a;to-tag=1")).is_err());
+    }
+
+    #[test]
+    fn the_losers_of_a_fork_are_told_why() {
+        let reason = Reason::completed_elsewhere();
+        assert_eq!(reason.to_string(), r#"SIP;cause=200;text="Call completed elsewhere""#);
+        assert_eq!(Reason::parse(&Text::from(reason.to_string())), Ok(reason));
+    }
+
+    #[test]
+    fn digest_parameters_come_in_any_order_quoted_or_not() {
+        let text = Text::from(r#"DIGEST  uri="sip:a,b@c" ,,nc=0000000A, qop = auth,username="Анна \"A\"" , response=abc=="#);
+        let auth = AuthValue::parse(&text).unwrap();
+        let get = |name| auth.params.get(name).map(Text::as_str);
+        assert!(auth.is_digest());
+        assert_eq!(get("uri"), Some("sip:a,b@c"));
+        assert_eq!(get("NC"), Some("0000000A"));
+        assert_eq!(get("username"), Some(r#"Анна "A""#));
+        assert_eq!(get("response"), Some("abc=="));
+        assert_eq!(AuthValue::parse(&Text::from(auth.to_string())), Ok(auth));
+        for bad in ["", "Digest a", "Digest a=\"b", "Digest a=\"b\" c=d", "Digest =x"] {
+            assert!(AuthValue::parse(&Text::from(bad)).is_err(), "{bad}");
+        }
+        let other = AuthValue::parse(&Text::from("NoOneKnowsThisScheme opaque-data=here")).unwrap();
+        assert!(!other.is_digest());
+    }
+}

@@ -117,3 +117,68 @@ impl fmt::Display for Via {
         self.params.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(value: &str) -> Via {
+        Via::parse(&Text::from(value)).unwrap_or_else(|error| panic!("{value}: {error}"))
+    }
+
+    #[test]
+    fn white_space_may_stand_around_slashes_and_colons() {
+        let via = parsed("SIP  / 2.0\t/ UDP  192.0.2.2 : 5061 ; branch = z9hG4bK1 ;rport");
+        assert_eq!(via.to_string(), "SIP/2.0/UDP 192.0.2.2:5061;branch=z9hG4bK1;rport");
+        assert_eq!(via.transport(), Some(Transport::Udp));
+        assert!(via.wants_rport());
+        assert_eq!(via.rport(), None);
+    }
+
+    #[test]
+    fn ipv6_hosts_keep_their_brackets_and_received_may_lack_them() {
+        let via = parsed("SIP/2.0/TCP [2001:db8::9:1]:5070;received=[2001:db8::9:255];branch=z9hG4bKas3-111");
+        assert_eq!(via.port, Some(5070));
+        assert_eq!(via.received(), parsed("SIP/2.0/TCP [::1];received=2001:db8::9:255").received());
+        assert!(via.to_string().starts_with("SIP/2.0/TCP [2001:db8::9:1]:5070;"));
+    }
+
+    #[test]
+    fn only_a_branch_with_more_than_the_cookie_is_unique() {
+        assert!(parsed("SIP/2.0/UDP a;branch=z9hG4bK1").rfc3261_branch().is_some());
+        assert!(parsed("SIP/2.0/UDP a;branch=z9hG4bK").rfc3261_branch().is_none());
+        assert!(parsed("SIP/2.0/UDP a;branch=1").rfc3261_branch().is_none());
+        assert!(parsed("SIP/2.0/UDP a").rfc3261_branch().is_none());
+    }
+
+    #[test]
+    fn the_source_is_noted_when_it_differs_or_rport_was_asked_for() {
+        let mut via = parsed("SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1");
+        via.note_source("10.0.0.1:40000".parse().unwrap());
+        assert_eq!(via.to_string(), "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1");
+        via.note_source("[::ffff:192.0.2.1]:40000".parse().unwrap());
+        assert_eq!(via.to_string(), "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;received=192.0.2.1");
+        let mut via = parsed("SIP/2.0/UDP phone.example:5060;rport;branch=z9hG4bK1");
+        via.note_source("[2001:db8::1]:40000".parse().unwrap());
+        assert_eq!(
+            (via.rport(), via.received()),
+            (Some(40000), Some(Host::from("2001:db8::1".parse::<std::net::IpAddr>().unwrap())))
+        );
+    }
+
+    #[test]
+    fn broken_vias_are_refused() {
+        for value in [
+            "",
+            ";",
+            "SIP/2.0/UDP",
+            "SIP/1.0/UDP a",
+            "HTTP/2.0/UDP a",
+            "SIP/2.0/UDP a:99999",
+            "SIP/2.0/UDP a b",
+            "SIP/2.0/UDP [::1",
+        ] {
+            assert!(Via::parse(&Text::from(value)).is_err(), "{value}");
+        }
+    }
+}

@@ -129,3 +129,82 @@ fn tel(whole: &Text, rest: &str) -> Result<TelUri, UriError> {
     }
     Ok(TelUri { number: whole.part(number), params })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Uri {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn every_part_of_a_sip_uri_is_found() {
+        let uri = parsed("sips:anna%20i:p%40ss@[2001:db8::10]:5070;transport=tcp;lr?Replaces=1%40a%3Bto-tag%3D2&X=");
+        let Uri::Sip(sip) = &uri else { panic!("{uri}") };
+        assert!(sip.is_secure && sip.is_loose_router());
+        assert_eq!(sip.user_decoded().as_deref(), Some("anna i"));
+        assert_eq!(sip.password.as_deref(), Some("p%40ss"));
+        assert_eq!(sip.host, Host::V6("2001:db8::10".parse().unwrap()));
+        assert_eq!(sip.port, Some(5070));
+        assert_eq!(sip.header("replaces").as_deref(), Some("1@a;to-tag=2"));
+        assert_eq!(sip.header("X").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn users_may_hold_what_looks_like_parameters() {
+        let uri = parsed("sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too@example.com");
+        assert_eq!(uri.user().map(Text::as_str), Some("1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"));
+        assert_eq!(
+            parsed("sip:+7495;phone-context=ru@example.com;user=phone").user().map(Text::as_str),
+            Some("+7495;phone-context=ru")
+        );
+        assert_eq!(parsed("sip:#31#112@example.com").user_decoded().as_deref(), Some("#31#112"));
+    }
+
+    #[test]
+    fn other_schemes_are_kept_whole() {
+        for text in ["tel:+7-495-123-45-67;ext=12", "urn:service:sos", "http://example.com/?a=b", "soap.beep://192.0.2.103:3002"]
+        {
+            assert_eq!(parsed(text).to_string(), text);
+        }
+        assert!(matches!(parsed("tel:*21#"), Uri::Tel(_)));
+    }
+
+    #[test]
+    fn what_is_not_a_uri_says_why() {
+        for (text, error) in [
+            ("", UriError::NoScheme),
+            ("anna", UriError::NoScheme),
+            ("1sip:a", UriError::NoScheme),
+            ("sip:", UriError::NoHost),
+            ("sip:anna@", UriError::NoHost),
+            ("sip:@host", UriError::BadCharacter),
+            ("sip:a b@host", UriError::BadCharacter),
+            ("<sip:a@host>", UriError::BadCharacter),
+            ("sip:a@b@host", UriError::BadHost),
+            ("sip:a@host:", UriError::BadPort),
+            ("sip:a@host:+5", UriError::BadPort),
+            ("sip:a@host:70000", UriError::BadPort),
+            ("sip:a@2001:db8::10", UriError::BadPort),
+            ("sip:a@[2001:db8:::192.0.2.1]", UriError::BadHost),
+            ("sip:a@[::1]x", UriError::BadHost),
+            ("tel:", UriError::BadNumber),
+            ("tel:call-me", UriError::BadNumber),
+        ] {
+            assert_eq!(text.parse::<Uri>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn writing_and_reading_are_inverse() {
+        for text in
+            ["sip:example.com", "sips:a@b:1;x=1;y?A=b&C=d", "sip:[::ffff:192.0.2.1]:5060", "sip:100%25@10.0.0.1;transport=udp"]
+        {
+            assert_eq!(parsed(text).to_string(), text);
+        }
+        let plain = "Анна 100% <x@y>";
+        let uri = Uri::Sip(SipUri::new(Host::V4([10, 0, 0, 1].into())).with_user(plain));
+        assert_eq!(parsed(&uri.to_string()).user_decoded().as_deref(), Some(plain));
+    }
+}
