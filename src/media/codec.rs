@@ -200,3 +200,83 @@ const fn linear_to_ulaw(sample: i16) -> u8 {
     let step = (magnitude >> (segment + 3)) & 15;
     !(sign | (segment << 4) as u8 | step as u8)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [Codec; 2] = [Codec::Pcma, Codec::Pcmu];
+
+    #[test]
+    fn known_values_of_g711_are_met() {
+        // G.711 tables 1a to 2b, with ±4096 of A-law and ±8159 of µ-law scaled to 16 bits.
+        assert_eq!(Codec::Pcma.encode_sample(0), 0xd5);
+        assert_eq!(Codec::Pcma.encode_sample(-1), 0x55);
+        assert_eq!(Codec::Pcma.encode_sample(i16::MAX), 0xaa);
+        assert_eq!(Codec::Pcma.encode_sample(i16::MIN), 0x2a);
+        assert_eq!(Codec::Pcmu.encode_sample(0), 0xff);
+        assert_eq!(Codec::Pcmu.encode_sample(-1), 0x7f);
+        assert_eq!(Codec::Pcmu.encode_sample(i16::MAX), 0x80);
+        assert_eq!(Codec::Pcmu.encode_sample(i16::MIN), 0x00);
+        assert_eq!(Codec::Pcmu.decode_sample(0x80), 32124);
+        assert_eq!(Codec::Pcmu.decode_sample(0x00), -32124);
+        assert_eq!(Codec::Pcma.decode_sample(0xaa), 32256);
+        assert_eq!(Codec::Pcma.decode_sample(0xd5), 8);
+    }
+
+    #[test]
+    fn every_code_decodes_and_encodes_to_itself() {
+        for codec in BOTH {
+            for byte in 0..=255 {
+                let back = codec.encode_sample(codec.decode_sample(byte));
+                // µ-law has two zeros; linear audio has one.
+                let expected = if codec == Codec::Pcmu && byte == 0x7f { 0xff } else { byte };
+                assert_eq!(back, expected, "{codec:?} {byte:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_error_stays_within_half_a_step() {
+        for codec in BOTH {
+            for sample in i16::MIN..=i16::MAX {
+                let error = (i32::from(codec.decode_sample(codec.encode_sample(sample))) - i32::from(sample)).abs();
+                // Steps grow with the value: 1/32 of it at most, beside the floor of 8 and the clipping at the top.
+                assert!(error <= 8 + i32::from(sample).abs() / 31, "{codec:?} {sample}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_direct_tables_agree_with_the_way_over_linear_samples() {
+        for byte in 0..=255u8 {
+            let mut one = [byte];
+            Codec::Pcma.transcode(Codec::Pcmu, &mut one);
+            assert_eq!(one[0], Codec::Pcmu.encode_sample(Codec::Pcma.decode_sample(byte)));
+            one = [byte];
+            Codec::Pcmu.transcode(Codec::Pcma, &mut one);
+            assert_eq!(one[0], Codec::Pcma.encode_sample(Codec::Pcmu.decode_sample(byte)));
+            one = [byte];
+            Codec::Pcmu.transcode(Codec::Pcmu, &mut one);
+            assert_eq!(one[0], byte);
+        }
+    }
+
+    #[test]
+    fn names_and_payload_types_lead_back_to_the_codec() {
+        for codec in BOTH {
+            assert_eq!(Codec::from_payload_type(codec.payload_type()), Some(codec));
+            assert_eq!(Codec::from_name(&codec.name().to_lowercase()), Some(codec));
+        }
+        assert_eq!(Codec::from_payload_type(18), None);
+        assert_eq!(Codec::from_name("opus"), None);
+    }
+
+    #[test]
+    fn slices_of_different_length_take_the_shorter() {
+        let mut out = [0u8; 3];
+        assert_eq!(Codec::Pcma.encode(&[0; 5], &mut out), 3);
+        let mut samples = [0i16; 5];
+        assert_eq!(Codec::Pcma.decode(&out, &mut samples), 3);
+    }
+}

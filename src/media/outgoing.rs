@@ -1,0 +1,237 @@
+//! The one stream that a leg hears from us, whoever speaks: our own SSRC, and numbers that go on over every change of
+//! source (music, agent, prompt). Within one source the differences of its numbers are kept, so that loss and reordering
+//! show at the far end as they were. Time is handed in; it sends nothing.
+
+use std::time::Duration;
+
+use super::codec::Codec;
+use super::rtcp::SenderInfo;
+use crate::types::Time;
+
+/// Who speaks: two packets with equal sources are numbered by the same clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A bridged leg's stream: the leg, as a number of the caller's choice, and the stream's SSRC.
+    Peer { leg: u64, ssrc: u32 },
+    /// A sound; counts the plays of the leg.
+    Sound { play: u32 },
+}
+
+/// Where a packet stands in our stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub sequence: u16,
+    pub timestamp: u32,
+    /// The first packet of a source: the far end may re-adjust its buffer (RFC 3551 §4.1).
+    pub marker: bool,
+}
+
+/// Our stream to one leg.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    ssrc: u32,
+    /// The highest sent.
+    sequence: u16,
+    timestamp: u32,
+    sent_at: Option<Time>,
+    source: Option<Source>,
+    sequence_offset: u16,
+    timestamp_offset: u32,
+    /// Numbers of this source up to the highest: how far back a late packet may reach.
+    since_switch: u16,
+    packets: u32,
+    payload_bytes: u32,
+}
+
+/// A jump of a source's own numbers beyond this, forward or back, counts as a change of source.
+const MAX_DROPOUT: u16 = 3000;
+const MAX_MISORDER: u16 = 100;
+/// Samples of a packet, taken where the length of the last one is not known.
+const PACKET_RTP_TIME: u32 = 160;
+
+impl Outgoing {
+    /// A stream with chosen (random) beginnings, RFC 3550 §5.1.
+    pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Outgoing {
+        Outgoing {
+            ssrc,
+            sequence,
+            timestamp,
+            sent_at: None,
+            source: None,
+            sequence_offset: 0,
+            timestamp_offset: 0,
+            since_switch: 0,
+            packets: 0,
+            payload_bytes: 0,
+        }
+    }
+
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Finds the place of a packet with its source's own numbers; `None` when it belongs before the source's first
+    /// packet, where the numbers are taken.
+    pub fn place(&mut self, now: Time, source: Source, sequence: u16, timestamp: u32) -> Option<Place> {
+        if self.source != Some(source) {
+            return Some(self.switch(now, source, sequence, timestamp));
+        }
+        let mapped = sequence.wrapping_add(self.sequence_offset);
+        let ahead = mapped.wrapping_sub(self.sequence);
+        let behind = self.sequence.wrapping_sub(mapped);
+        if behind <= MAX_MISORDER {
+            let place = Place { sequence: mapped, timestamp: timestamp.wrapping_add(self.timestamp_offset), marker: false };
+            return (behind < self.since_switch).then_some(place);
+        }
+        if ahead >= MAX_DROPOUT {
+            return Some(self.switch(now, source, sequence, timestamp));
+        }
+        self.since_switch = self.since_switch.saturating_add(ahead);
+        Some(self.advance(now, mapped, timestamp.wrapping_add(self.timestamp_offset), false))
+    }
+
+    /// Counts a packet that was sent.
+    pub fn sent(&mut self, payload_bytes: usize) {
+        self.packets = self.packets.wrapping_add(1);
+        self.payload_bytes = self.payload_bytes.wrapping_add(payload_bytes as u32);
+    }
+
+    /// Forgets the source, so that its next packet begins a new run of numbers.
+    pub fn interrupt(&mut self) {
+        self.source = None;
+    }
+
+    /// The stream's state for a sender report; `None` when nothing was ever sent.
+    pub fn sender_info(&self, now: Time, ntp: u64) -> Option<SenderInfo> {
+        let elapsed = rtp_time(now.since(self.sent_at?));
+        Some(SenderInfo {
+            ntp,
+            rtp_timestamp: self.timestamp.wrapping_add(elapsed),
+            packets: self.packets,
+            payload_bytes: self.payload_bytes,
+        })
+    }
+
+    /// When the last packet was sent.
+    pub fn sent_at(&self) -> Option<Time> {
+        self.sent_at
+    }
+
+    /// Begins a new source: the next number, and as much RTP time as has really passed, at least one packet's.
+    fn switch(&mut self, now: Time, source: Source, sequence: u16, timestamp: u32) -> Place {
+        let next = self.sequence.wrapping_add(1);
+        let passed = self.sent_at.map_or(0, |at| rtp_time(now.since(at)).max(PACKET_RTP_TIME));
+        let begins_at = self.timestamp.wrapping_add(passed);
+        self.source = Some(source);
+        self.sequence_offset = next.wrapping_sub(sequence);
+        self.timestamp_offset = begins_at.wrapping_sub(timestamp);
+        self.since_switch = 1;
+        self.advance(now, next, begins_at, true)
+    }
+
+    fn advance(&mut self, now: Time, sequence: u16, timestamp: u32, marker: bool) -> Place {
+        self.sequence = sequence;
+        self.timestamp = timestamp;
+        self.sent_at = Some(now);
+        Place { sequence, timestamp, marker }
+    }
+}
+
+fn rtp_time(duration: Duration) -> u32 {
+    (duration.as_micros() * u128::from(Codec::CLOCK_HZ) / 1_000_000) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AGENT: Source = Source::Peer { leg: 1, ssrc: 77 };
+    const MUSIC: Source = Source::Sound { play: 1 };
+
+    fn ms(at: u64) -> Time {
+        Time::from_millis(at)
+    }
+
+    fn place(sequence: u16, timestamp: u32, marker: bool) -> Option<Place> {
+        Some(Place { sequence, timestamp, marker })
+    }
+
+    #[test]
+    fn numbers_go_on_when_the_source_changes() {
+        let mut out = Outgoing::new(5, 65534, 1000);
+        assert_eq!(out.place(ms(0), MUSIC, 0, 0), place(65535, 1000, true));
+        assert_eq!(out.place(ms(20), MUSIC, 1, 160), place(0, 1160, false));
+        assert_eq!(out.place(ms(40), AGENT, 500, 90000), place(1, 1320, true));
+        assert_eq!(out.place(ms(60), AGENT, 501, 90160), place(2, 1480, false));
+        assert_eq!(out.place(ms(1060), MUSIC, 0, 0), place(3, 1480 + 8000, true), "a second passed in between");
+    }
+
+    #[test]
+    fn loss_and_reordering_of_a_source_show_through() {
+        let mut out = Outgoing::new(5, 99, 0);
+        out.place(ms(0), AGENT, 10, 0);
+        assert_eq!(out.place(ms(60), AGENT, 13, 480), place(103, 480, false), "two are missing");
+        assert_eq!(out.place(ms(61), AGENT, 11, 160), place(101, 160, false), "late, in its own place");
+        assert_eq!(out.place(ms(80), AGENT, 14, 640), place(104, 640, false), "and the run goes on");
+    }
+
+    #[test]
+    fn a_packet_from_before_the_switch_has_no_place() {
+        let mut out = Outgoing::new(5, 0, 0);
+        out.place(ms(0), MUSIC, 0, 0);
+        out.place(ms(20), AGENT, 10, 0);
+        assert_eq!(out.place(ms(21), AGENT, 9, 0), None);
+        out.place(ms(40), AGENT, 11, 160);
+        assert_eq!(out.place(ms(41), AGENT, 9, 0), None);
+        assert!(out.place(ms(41), AGENT, 10, 0).is_some(), "a duplicate stays a duplicate");
+    }
+
+    #[test]
+    fn a_source_that_jumps_is_taken_as_new() {
+        let mut out = Outgoing::new(5, 0, 0);
+        out.place(ms(0), AGENT, 10, 0);
+        assert_eq!(out.place(ms(20), AGENT, 40000, 7_000_000), place(2, 160, true));
+        assert_eq!(out.place(ms(40), AGENT, 5, 3), place(3, 320, true));
+    }
+
+    #[test]
+    fn quick_switches_never_give_two_packets_one_time() {
+        let mut out = Outgoing::new(5, 0, 0);
+        let times: Vec<u32> = (0..4).map(|play| out.place(ms(0), Source::Sound { play }, 0, 0).unwrap().timestamp).collect();
+        assert_eq!(times, [0, 160, 320, 480]);
+    }
+
+    #[test]
+    fn the_sender_report_tells_the_streams_time_now() {
+        let mut out = Outgoing::new(5, 0, 1000);
+        assert_eq!(out.sender_info(ms(0), 0), None);
+        out.place(ms(0), MUSIC, 0, 0);
+        out.sent(160);
+        let info = out.sender_info(ms(100), 42).unwrap();
+        assert_eq!(info, SenderInfo { ntp: 42, rtp_timestamp: 1800, packets: 1, payload_bytes: 160 });
+    }
+
+    proptest! {
+        #[test]
+        fn a_steady_source_is_never_renumbered(first in any::<u16>(), start in any::<u16>(), count in 1usize..70000) {
+            let mut out = Outgoing::new(5, start, 0);
+            for index in 0..count {
+                let at = ms(index as u64 * 20);
+                let placed = out.place(at, AGENT, first.wrapping_add(index as u16), index as u32 * 160).unwrap();
+                prop_assert_eq!(placed.sequence, start.wrapping_add(1).wrapping_add(index as u16));
+                prop_assert_eq!(placed.timestamp, index as u32 * 160);
+            }
+        }
+
+        #[test]
+        fn no_packets_make_it_panic(packets in proptest::collection::vec((0u32..3, any::<u16>(), any::<u32>(), any::<u64>()), 0..100)) {
+            let mut out = Outgoing::new(5, 0, 0);
+            for (ssrc, sequence, timestamp, at) in packets {
+                out.place(Time::from_nanos(at), Source::Peer { leg: 0, ssrc }, sequence, timestamp);
+                out.sender_info(Time::from_nanos(at), 0);
+            }
+        }
+    }
+}
