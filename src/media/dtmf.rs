@@ -121,7 +121,11 @@ mod tests {
         let mut reader = DigitReader::default();
         assert_eq!(reader.packet(1, 80000, event(1, 160)), Some('1'));
         assert_eq!(reader.packet(2, 80000, event(1, 160)), Some('1'));
-        assert_eq!(reader.packet(2, 80000u32.wrapping_sub(LATE_RTP_TIME), event(2, 160)), Some('2'), "same SSRC, timestamps far back");
+        assert_eq!(
+            reader.packet(2, 80000u32.wrapping_sub(LATE_RTP_TIME), event(2, 160)),
+            Some('2'),
+            "same SSRC, timestamps far back"
+        );
     }
 
     #[test]

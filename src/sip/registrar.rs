@@ -1,0 +1,326 @@
+//! The registrar: where each user's phones are (RFC 3261 §10.3, instances and flows of RFC 5626, Path of RFC 3327).
+//! It decides on one authenticated REGISTER at a time and forgets bindings when they expire. It does not authenticate,
+//! parse or answer; the endpoint does.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use thiserror::Error;
+
+use crate::sip::wire::{Flow, NameAddr, Text, Uri};
+use crate::types::{AgentId, Time};
+
+/// One phone of one user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    id: u64,
+    /// As the phone wrote it: the Request-URI of calls to it.
+    pub contact: Uri,
+    pub q_thousandths: u16,
+    pub instance: Option<String>,
+    pub reg_id: Option<u32>,
+    pub call_id: Text,
+    pub cseq: u32,
+    pub expires_at: Time,
+    /// The way the REGISTER came; calls go back this way, through the phone's NAT. `None` when the connection has
+    /// closed but the contact names an address that can be dialled.
+    pub flow: Option<Flow>,
+    /// Pre-loaded route of calls to it.
+    pub path: Vec<NameAddr>,
+}
+
+/// What a REGISTER asks.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    pub contacts: Contacts,
+    /// The Expires header, in seconds, for contacts without their own.
+    pub expires_seconds: Option<u32>,
+    pub call_id: Text,
+    pub cseq: u32,
+    pub flow: Flow,
+    pub path: Vec<NameAddr>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Contacts {
+    /// `Contact: *`: forget all.
+    All,
+    /// Empty: only ask what is there.
+    These(Vec<NameAddr>),
+}
+
+/// Why a REGISTER is refused; nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    #[error("shorter than {min_seconds} s")]
+    TooBrief { min_seconds: u32 },
+    /// RFC 3261 §10.3 step 7: the peer's later request came first.
+    #[error("older than what is registered")]
+    OutOfOrder,
+    #[error("`*` with other contacts, or with an expiry other than 0")]
+    BadWildcard,
+    #[error("a contact that cannot be called")]
+    BadContact,
+}
+
+/// A change that others must hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegistrarChange {
+    /// A phone was added or taken away and `contacts` are left, at least one.
+    Registered { user: AgentId, contacts: usize },
+    /// The last phone is gone.
+    Unregistered { user: AgentId },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrarLimits {
+    pub contacts_per_user: usize,
+    pub min_expires: Duration,
+    pub max_expires: Duration,
+}
+
+/// All bindings. Bounded: users come from the site file, and each has at most `contacts_per_user`.
+#[derive(Debug)]
+pub struct Registrar {
+    limits: RegistrarLimits,
+    users: HashMap<AgentId, Vec<Binding>>,
+    by_flow: HashMap<Flow, SmallVec<[AgentId; 1]>>,
+    expiries: BTreeSet<(Time, u64, AgentId)>,
+    next_id: u64,
+}
+
+impl Registrar {
+    pub fn new(limits: RegistrarLimits) -> Registrar {
+        Registrar { limits, users: HashMap::new(), by_flow: HashMap::new(), expiries: BTreeSet::new(), next_id: 0 }
+    }
+
+    /// Carries out a REGISTER of `user`, all of it or nothing.
+    pub fn register(
+        &mut self,
+        now: Time,
+        user: &AgentId,
+        registration: &Registration,
+    ) -> Result<Option<RegistrarChange>, RegisterError> {
+        let before = self.ids(user);
+        match &registration.contacts {
+            Contacts::All => self.check_removal_of_all(user, registration)?,
+            Contacts::These(contacts) => self.check_each(user, registration, contacts)?,
+        }
+        match &registration.contacts {
+            Contacts::All => self.retain(user, |_| false),
+            Contacts::These(contacts) => {
+                for contact in contacts {
+                    self.apply(now, user, registration, contact);
+                }
+            }
+        }
+        Ok(self.change_since(user, &before))
+    }
+
+    /// The phones of `user`, dearest first (q, then the latest to register).
+    pub fn bindings(&self, user: &AgentId) -> Vec<&Binding> {
+        let mut bindings: Vec<&Binding> = self.users.get(user).into_iter().flatten().collect();
+        bindings.sort_by_key(|binding| std::cmp::Reverse((binding.q_thousandths, binding.id)));
+        bindings
+    }
+
+    pub fn is_registered(&self, user: &AgentId) -> bool {
+        self.users.contains_key(user)
+    }
+
+    /// Whose phones speak through this flow; several when one program registers many users from one socket.
+    pub fn users_on(&self, flow: &Flow) -> &[AgentId] {
+        self.by_flow.get(flow).map_or(&[], SmallVec::as_slice)
+    }
+
+    /// Bindings of all users together.
+    pub fn len(&self) -> usize {
+        self.expiries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.expiries.is_empty()
+    }
+
+    /// A connection is gone. A phone that can be called at its own address stays registered; one behind a NAT is
+    /// unreachable until it registers anew, so it is forgotten (RFC 5626 §5.3).
+    pub fn flow_closed(&mut self, flow: &Flow) -> Vec<RegistrarChange> {
+        let users = self.by_flow.remove(flow).unwrap_or_default();
+        let mut changes = Vec::new();
+        for user in users {
+            let before = self.ids(&user);
+            self.retain(&user, |binding| binding.flow != Some(*flow) || is_dialable(&binding.contact, flow));
+            for binding in self.users.get_mut(&user).into_iter().flatten().filter(|binding| binding.flow == Some(*flow)) {
+                binding.flow = None;
+            }
+            changes.extend(self.change_since(&user, &before));
+        }
+        changes
+    }
+
+    /// Forgets the phones of users for whom `exists` is false.
+    pub fn retain_users(&mut self, exists: impl Fn(&AgentId) -> bool) -> Vec<RegistrarChange> {
+        let mut gone: Vec<AgentId> = self.users.keys().filter(|user| !exists(user)).cloned().collect();
+        gone.sort();
+        for user in &gone {
+            self.retain(user, |_| false);
+        }
+        gone.into_iter().map(|user| RegistrarChange::Unregistered { user }).collect()
+    }
+
+    /// Forgets what has expired.
+    pub fn handle_timeout(&mut self, now: Time) -> Vec<RegistrarChange> {
+        let mut changes = Vec::new();
+        while let Some((_, id, user)) = self.expiries.first().filter(|(at, ..)| *at <= now).cloned() {
+            let before = self.ids(&user);
+            self.retain(&user, |binding| binding.id != id);
+            changes.extend(self.change_since(&user, &before));
+        }
+        changes
+    }
+
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.expiries.first().map(|(at, ..)| *at)
+    }
+
+    fn check_removal_of_all(&self, user: &AgentId, registration: &Registration) -> Result<(), RegisterError> {
+        if registration.expires_seconds != Some(0) {
+            return Err(RegisterError::BadWildcard);
+        }
+        let is_newer = |binding: &Binding| registration.is_newer_than(binding);
+        if self.users.get(user).is_none_or(|bindings| bindings.iter().all(is_newer)) {
+            Ok(())
+        } else {
+            Err(RegisterError::OutOfOrder)
+        }
+    }
+
+    fn check_each(&self, user: &AgentId, registration: &Registration, contacts: &[NameAddr]) -> Result<(), RegisterError> {
+        let min_seconds = u32::try_from(self.limits.min_expires.as_secs()).unwrap_or(u32::MAX);
+        for contact in contacts {
+            let seconds = self.granted_seconds(registration, contact);
+            if seconds > 0 && contact.uri.as_sip().is_none() {
+                return Err(RegisterError::BadContact);
+            }
+            if (1..min_seconds).contains(&seconds) {
+                return Err(RegisterError::TooBrief { min_seconds });
+            }
+            if self.find(user, contact).is_some_and(|binding| !registration.is_newer_than(binding)) {
+                return Err(RegisterError::OutOfOrder);
+            }
+        }
+        Ok(())
+    }
+
+    fn granted_seconds(&self, registration: &Registration, contact: &NameAddr) -> u32 {
+        let longest = u32::try_from(self.limits.max_expires.as_secs()).unwrap_or(u32::MAX);
+        contact.expires_seconds().or(registration.expires_seconds).unwrap_or(longest).min(longest)
+    }
+
+    fn apply(&mut self, now: Time, user: &AgentId, registration: &Registration, contact: &NameAddr) {
+        let seconds = self.granted_seconds(registration, contact);
+        let id = self.find(user, contact).map(|binding| binding.id);
+        if let Some(id) = id {
+            self.retain(user, |binding| binding.id != id);
+        }
+        if seconds == 0 {
+            return;
+        }
+        self.make_room(user);
+        let id = id.unwrap_or_else(|| {
+            self.next_id += 1;
+            self.next_id
+        });
+        let binding = Binding {
+            id,
+            contact: contact.uri.clone(),
+            q_thousandths: contact.q_thousandths(),
+            instance: contact.instance().map(str::to_owned),
+            reg_id: contact.reg_id(),
+            call_id: registration.call_id.clone(),
+            cseq: registration.cseq,
+            expires_at: now + Duration::from_secs(u64::from(seconds)),
+            flow: Some(registration.flow),
+            path: registration.path.clone(),
+        };
+        self.expiries.insert((binding.expires_at, id, user.clone()));
+        let users = self.by_flow.entry(registration.flow).or_default();
+        if !users.contains(user) {
+            users.push(user.clone());
+        }
+        self.users.entry(user.clone()).or_default().push(binding);
+    }
+
+    /// A phone that takes a new address at every start must not lock its user out, so the stalest goes.
+    fn make_room(&mut self, user: &AgentId) {
+        let Some(bindings) = self.users.get(user) else { return };
+        if bindings.len() < self.limits.contacts_per_user.max(1) {
+            return;
+        }
+        if let Some(stalest) = bindings.iter().min_by_key(|binding| (binding.expires_at, binding.id)).map(|binding| binding.id) {
+            self.retain(user, |binding| binding.id != stalest);
+        }
+    }
+
+    /// The binding that `contact` means: the same instance and reg-id, or the same URI (RFC 5626 §5.2, RFC 3261 §10.3).
+    fn find(&self, user: &AgentId, contact: &NameAddr) -> Option<&Binding> {
+        let bindings = self.users.get(user)?;
+        let same_instance = contact.instance().and_then(|instance| {
+            let is_it = |binding: &&Binding| binding.instance.as_deref() == Some(instance) && binding.reg_id == contact.reg_id();
+            bindings.iter().find(is_it)
+        });
+        same_instance.or_else(|| bindings.iter().find(|binding| binding.contact.is_equivalent(&contact.uri)))
+    }
+
+    fn retain(&mut self, user: &AgentId, keep: impl Fn(&Binding) -> bool) {
+        let Some(bindings) = self.users.get_mut(user) else { return };
+        let (kept, gone): (Vec<Binding>, Vec<Binding>) = std::mem::take(bindings).into_iter().partition(keep);
+        for binding in &gone {
+            self.expiries.remove(&(binding.expires_at, binding.id, user.clone()));
+            if let Some(flow) = binding.flow.filter(|flow| kept.iter().all(|kept| kept.flow != Some(*flow))) {
+                self.leave_flow(&flow, user);
+            }
+        }
+        if kept.is_empty() {
+            self.users.remove(user);
+        } else {
+            self.users.insert(user.clone(), kept);
+        }
+    }
+
+    fn leave_flow(&mut self, flow: &Flow, user: &AgentId) {
+        if let Some(users) = self.by_flow.get_mut(flow) {
+            users.retain(|other| other != user);
+            if users.is_empty() {
+                self.by_flow.remove(flow);
+            }
+        }
+    }
+
+    fn ids(&self, user: &AgentId) -> Vec<u64> {
+        let mut ids: Vec<u64> = self.users.get(user).into_iter().flatten().map(|binding| binding.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    fn change_since(&self, user: &AgentId, before: &[u64]) -> Option<RegistrarChange> {
+        let after = self.ids(user);
+        match after.len() {
+            _ if after == before => None,
+            0 => Some(RegistrarChange::Unregistered { user: user.clone() }),
+            contacts => Some(RegistrarChange::Registered { user: user.clone(), contacts }),
+        }
+    }
+}
+
+impl Registration {
+    fn is_newer_than(&self, binding: &Binding) -> bool {
+        self.call_id != binding.call_id || self.cseq > binding.cseq
+    }
+}
+
+/// Whether the contact names the very address that the closed connection came from, so that we can connect to it.
+fn is_dialable(contact: &Uri, flow: &Flow) -> bool {
+    contact.host().and_then(|host| host.ip()).is_some_and(|ip| ip == flow.remote.ip().to_canonical())
+}
