@@ -7,11 +7,15 @@
 mod calls;
 mod cards;
 mod cursor;
+mod db;
 mod idempotency;
+mod lanes;
 mod log;
 mod recordings;
 mod sessions;
 mod site;
+mod sql;
+mod text;
 mod timeline;
 
 pub use calls::{CallFilter, Visible};
@@ -25,10 +29,16 @@ pub use site::{SiteChange, SiteItem};
 pub use timeline::TimelineEntry;
 
 use std::path::Path;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+use self::db::{Db, read};
+use self::lanes::Lane;
+
+const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// What a caller can do about it: nothing but say so (`Database`), or mend its own input (the rest).
 #[derive(Debug, Error)]
@@ -49,9 +59,17 @@ pub enum StoreError {
     Unreadable { what: &'static str, why: String },
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::Database(error.to_string())
+    }
+}
+
 /// The open database. Cheap to clone; every clone speaks to the same pools.
 #[derive(Clone, Debug)]
 pub struct Store {
+    db: Db,
+    /// Full at 256: a receiver that far behind is told so and looks its session up again.
     revoked: broadcast::Sender<Uuid>,
 }
 
@@ -59,19 +77,22 @@ impl Store {
     /// Opens `sqlite://PATH` (made when missing; a relative path starts at `base`) or `postgres://…` and brings the
     /// schema up to date with the migrations inside the binary.
     pub async fn open(url: &str, base: &Path) -> Result<Store, StoreError> {
-        let _ = (url, base);
-        Err(StoreError::Database("not connected".into()))
+        let db = Db::open(url, base).await?;
+        Ok(Store { db, revoked: broadcast::Sender::new(256) })
     }
 
-    /// Answers when the database can read and the write lane is free within two seconds: for `/readyz`.
+    /// Answers when the database can read and take a write within two seconds: for `/readyz`.
     pub async fn check(&self) -> Result<(), StoreError> {
-        Err(StoreError::Database("not connected".into()))
+        let both = async {
+            let _: i32 = read!(self.db, pool => sqlx::query_scalar("select 1").fetch_one(pool))?;
+            self.db.begin(Lane::Rest).await?.rollback().await
+        };
+        let answered = tokio::time::timeout(CHECK_LIMIT, both).await;
+        answered.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(StoreError::from)
     }
 
     /// Closes the pools after the running statements. The log must have been stopped before.
-    pub async fn close(&self) {}
-}
-
-fn pending<T>() -> Result<T, StoreError> {
-    Err(StoreError::Database("not connected".into()))
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
 }

@@ -1,0 +1,327 @@
+//! The one task that writes the log. Events that arrive while a transaction runs share the next one (group commit);
+//! when it is idle an event is written at once. Trouble is retried in order until the database is back.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use sqlx::{ConnectOptions, PgConnection};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::followers::Followers;
+use super::{Committed, EventLog, LINE, LogError, Recorded, Shared, Waiting, projections};
+use crate::store::db::{Db, execute, on, read};
+use crate::store::lanes::Lane;
+use crate::store::{Store, StoreError};
+
+/// Events in one transaction: keeps it well below 10 ms on SQLite (measured in docs/adr/0002).
+const BATCH: usize = 64;
+/// A transaction that takes longer is given up and tried again.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How far `seq` jumps after an unclean stop. After a power cut SQLite may lack the newest commits (those not synced
+/// since the last checkpoint, a few thousand), which clients have seen: their numbers must not come again.
+const UNCLEAN_JUMP: u64 = 1_000_000;
+/// Any number, the same in every Perezvon: one log a PostgreSQL database.
+const ONE_LOG: i64 = 0x7065_7265_7a76_6f6e;
+const OTHER_SERVER_WAIT: Duration = Duration::from_secs(10);
+
+/// The writer. `app` spawns `run`; it ends after `EventLog::stop`.
+#[derive(Debug)]
+pub struct LogWriter {
+    shared: Arc<Shared>,
+    line: mpsc::Receiver<Waiting>,
+    stop_by: watch::Receiver<Option<Instant>>,
+    next_seq: u64,
+    /// Holds PostgreSQL's advisory lock for as long as the writer lives.
+    _only_one: Option<PgConnection>,
+}
+
+/// An event with its number, ready to be written.
+#[derive(Debug)]
+struct Numbered {
+    recorded: Recorded,
+    recording_path: Option<String>,
+    reply: Option<oneshot::Sender<Result<Committed, LogError>>>,
+}
+
+/// What the table says about a batch whose transaction failed: a commit may succeed and its answer be lost.
+enum Standing {
+    Absent,
+    Committed,
+    /// Someone else wrote that `seq`; the newest one is told.
+    Taken(u64),
+}
+
+impl Store {
+    /// Opens the log. After an unclean stop `seq` jumps ahead, so that none is ever used twice. One log a database:
+    /// a second server on the same PostgreSQL database is refused after ten seconds.
+    pub async fn open_log(&self) -> Result<(EventLog, LogWriter), StoreError> {
+        let only_one = lock_out_other_servers(&self.db).await?;
+        let (head, trimmed_through) = begin_run(&self.db).await?;
+        let (line, waiting) = mpsc::channel(LINE);
+        let shared = Arc::new(Shared {
+            db: self.db.clone(),
+            line,
+            followers: Followers::starting_behind(head),
+            trimmed_through: AtomicU64::new(trimmed_through),
+            stop_by: watch::Sender::new(None),
+            stopped: watch::Sender::new(None),
+        });
+        let stop_by = shared.stop_by.subscribe();
+        let log = EventLog { shared: shared.clone() };
+        Ok((log, LogWriter { shared, line: waiting, stop_by, next_seq: head + 1, _only_one: only_one }))
+    }
+}
+
+impl LogWriter {
+    pub async fn run(mut self) {
+        let mut all_committed = true;
+        loop {
+            let first = tokio::select! {
+                biased;
+                // Once: then the line is closed and only what is in it is still written.
+                Ok(_) = self.stop_by.wait_for(Option::is_some), if !self.line.is_closed() => {
+                    self.line.close();
+                    continue;
+                }
+                waiting = self.line.recv() => match waiting {
+                    Some(waiting) => waiting,
+                    None => break,
+                },
+            };
+            let mut batch = Vec::with_capacity(BATCH);
+            batch.push(self.number(first));
+            while batch.len() < BATCH
+                && let Ok(waiting) = self.line.try_recv()
+            {
+                batch.push(self.number(waiting));
+            }
+            metrics::gauge!("perezvon_log_waiting").set(self.line.len() as f64);
+            all_committed &= self.commit(batch).await;
+        }
+        let is_clean = all_committed && self.mark_clean().await;
+        self.shared.followers.close();
+        self.shared.stopped.send_replace(Some(is_clean));
+    }
+
+    fn number(&mut self, waiting: Waiting) -> Numbered {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        Numbered {
+            recorded: Recorded::new(seq, waiting.write.event, waiting.written),
+            recording_path: waiting.write.recording_path,
+            reply: waiting.reply,
+        }
+    }
+
+    /// Commits and publishes; comes back only when that is done, or when the stop's time is up (false).
+    async fn commit(&mut self, mut batch: Vec<Numbered>) -> bool {
+        let began = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut is_reported = false;
+        while let Err(trouble) = self.write(&batch).await {
+            metrics::counter!("perezvon_log_retries_total").increment(1);
+            if !is_reported {
+                is_reported = true;
+                error!(name: "log.database_away", error = %trouble, "the event log cannot write; events wait in memory: {trouble}");
+            }
+            match self.standing(&batch).await {
+                Ok(Standing::Committed) => break,
+                Ok(Standing::Taken(newest)) => {
+                    warn!(name: "log.renumbered", newest, "another writer is in this log; continuing behind seq {newest}");
+                    batch = self.renumber(batch, newest);
+                }
+                Ok(Standing::Absent) if is_refusal(&trouble) => return self.commit_one_by_one(batch, &trouble).await,
+                Ok(Standing::Absent) | Err(_) => {}
+            }
+            if !self.wait_before_retry(pause).await {
+                let lost = batch.len() + self.line.len();
+                error!(name: "log.lost_at_stop", lost, "the log stopped before the database came back: {lost} events lost");
+                return false;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        if is_reported {
+            info!(name: "log.database_back", away_ms = began.elapsed().as_millis() as u64, "the event log writes again");
+        }
+        metrics::histogram!("perezvon_log_commit_seconds").record(began.elapsed().as_secs_f64());
+        metrics::counter!("perezvon_log_events_total").increment(batch.len() as u64);
+        self.publish(batch);
+        true
+    }
+
+    /// Finds the event that the database refuses: that one is dropped, the others are written.
+    async fn commit_one_by_one(&mut self, batch: Vec<Numbered>, trouble: &sqlx::Error) -> bool {
+        if batch.len() > 1 {
+            let mut all_committed = true;
+            for one in batch {
+                all_committed &= Box::pin(self.commit(vec![one])).await;
+            }
+            return all_committed;
+        }
+        for refused in batch {
+            let kind = refused.recorded.event.kind.name();
+            metrics::counter!("perezvon_log_refused_total", "reason" => "refused").increment(1);
+            error!(name: "log.event_refused", event = kind, error = %trouble, "the database refuses a {kind} event: {trouble}");
+            if let Some(reply) = refused.reply {
+                let _ = reply.send(Err(LogError::Refused(trouble.to_string())));
+            }
+        }
+        true
+    }
+
+    async fn write(&self, batch: &[Numbered]) -> Result<(), sqlx::Error> {
+        let transaction = async {
+            let mut tx = self.shared.db.begin(Lane::Events).await?;
+            let writes = batch.iter().map(|one| (&one.recorded, one.recording_path.as_deref()));
+            projections::insert(&mut tx, writes.collect()).await?;
+            tx.commit().await
+        };
+        tokio::time::timeout(TRANSACTION_LIMIT, transaction).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    fn publish(&self, batch: Vec<Numbered>) {
+        let (replies, events): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|one| ((one.recorded.seq, one.reply), Arc::new(one.recorded))).unzip();
+        self.shared.followers.publish(&events);
+        for (seq, reply) in replies {
+            if let Some(reply) = reply {
+                // Whoever appended may have stopped waiting.
+                let _ = reply.send(Ok(Committed { seq }));
+            }
+        }
+    }
+
+    async fn standing(&self, batch: &[Numbered]) -> Result<Standing, sqlx::Error> {
+        let Some(first) = batch.first() else { return Ok(Standing::Committed) };
+        let stored: Option<String> = read!(self.shared.db, pool => sqlx::query_scalar(
+            "select body from events where seq = $1",
+        ).bind(as_i64(first.recorded.seq)).fetch_optional(pool))?;
+        let newest: Option<i64> =
+            read!(self.shared.db, pool => sqlx::query_scalar("select max(seq) from events").fetch_one(pool))?;
+        Ok(match stored {
+            Some(body) if *body == *first.recorded.json => Standing::Committed,
+            Some(_) => Standing::Taken(as_u64(newest.unwrap_or(0))),
+            None if as_u64(newest.unwrap_or(0)) > first.recorded.seq => Standing::Taken(as_u64(newest.unwrap_or(0))),
+            None => Standing::Absent,
+        })
+    }
+
+    fn renumber(&mut self, batch: Vec<Numbered>, newest: u64) -> Vec<Numbered> {
+        self.next_seq = self.next_seq.max(newest + 1);
+        let renumbered = batch.into_iter().map(|one| {
+            let seq = self.next_seq;
+            self.next_seq += 1;
+            Numbered { recorded: one.recorded.renumbered(seq), ..one }
+        });
+        renumbered.collect()
+    }
+
+    /// False when the stop's time is up.
+    async fn wait_before_retry(&mut self, pause: Duration) -> bool {
+        let stop_by = *self.stop_by.borrow();
+        match stop_by {
+            Some(stop_by) if Instant::now() >= stop_by => false,
+            Some(_) => {
+                tokio::time::sleep(pause).await;
+                true
+            }
+            // A stop that comes meanwhile shortens the pause.
+            None => {
+                let _ = tokio::time::timeout(pause, self.stop_by.wait_for(Option::is_some)).await;
+                true
+            }
+        }
+    }
+
+    async fn mark_clean(&self) -> bool {
+        let mark = async {
+            let mut tx = self.shared.db.begin(Lane::Events).await?;
+            execute!(
+                tx,
+                sqlx::query("update log_state set stopped_clean = $1, last_seq = $2 where id = 1")
+                    .bind(true)
+                    .bind(as_i64(self.next_seq - 1))
+            )?;
+            tx.commit().await
+        };
+        match mark.await {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(name: "log.stop_not_marked", %error, "the clean stop could not be marked: {error}");
+                false
+            }
+        }
+    }
+}
+
+/// Marks the run as begun and tells the newest `seq` that may have been given out, and what was forgotten.
+async fn begin_run(db: &Db) -> Result<(u64, u64), StoreError> {
+    let mut tx = db.begin(Lane::Events).await?;
+    let (stopped_clean, last_seq, trimmed_through): (bool, i64, i64) = on!(tx, conn => sqlx::query_as(
+        "select stopped_clean, last_seq, trimmed_through from log_state where id = 1",
+    ).fetch_one(conn))?;
+    let newest: Option<i64> = on!(tx, conn => sqlx::query_scalar("select max(seq) from events").fetch_one(conn))?;
+    let mut head = as_u64(newest.unwrap_or(0).max(last_seq).max(trimmed_through));
+    if !stopped_clean {
+        head += UNCLEAN_JUMP;
+        warn!(name: "log.unclean_start", seq = head, "the last run did not stop cleanly; the log goes on behind seq {head}");
+    }
+    execute!(
+        tx,
+        sqlx::query("update log_state set stopped_clean = $1, last_seq = $2 where id = 1").bind(false).bind(as_i64(head))
+    )?;
+    tx.commit().await?;
+    // Synced, so that a power cut cannot take the mark away with the events.
+    if let Db::Sqlite { writer, .. } = db {
+        sqlx::query("pragma wal_checkpoint(truncate)").execute(writer).await?;
+    }
+    Ok((head, as_u64(trimmed_through)))
+}
+
+async fn lock_out_other_servers(db: &Db) -> Result<Option<PgConnection>, StoreError> {
+    let Db::Pg(pool) = db else { return Ok(None) };
+    let mut connection = pool.connect_options().connect().await?;
+    let began = Instant::now();
+    // A killed server's lock goes with its connection, which may take PostgreSQL a moment to see.
+    loop {
+        let is_ours: bool =
+            sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(ONE_LOG).fetch_one(&mut connection).await?;
+        if is_ours {
+            return Ok(Some(connection));
+        }
+        if began.elapsed() > OTHER_SERVER_WAIT {
+            return Err(StoreError::Database("another server is using this database; stop it first".into()));
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// True when trying again cannot help: the data is at fault, not the database.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) | sqlx::Error::InvalidArgument(_) => true,
+        sqlx::Error::Database(refused) => {
+            let code = refused.code().unwrap_or_default();
+            if refused.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+                // Classes 22 (data) and 23 (constraint); 54000: a limit such as the size of an index entry.
+                code.starts_with("22") || code.starts_with("23") || code.starts_with("54")
+            } else {
+                // SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH; extended codes keep them in the low byte.
+                code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 18..=20))
+            }
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn as_i64(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(super) fn as_u64(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or(0)
+}
