@@ -39,38 +39,25 @@ pub enum Wish {
 /// What happens to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentInput {
+    /// A wish of the person, or of a supervisor for them.
     Ask(Wish),
+    /// The first phone registered.
     Registered,
+    /// The last phone left.
     Unregistered,
     /// The floor leases them to a call until `until`; `wrap_up` follows when they talk.
-    Reserve {
-        grant: GrantId,
-        call: CallId,
-        wrap_up: Duration,
-        until: Time,
-    },
+    Reserve { grant: GrantId, call: CallId, wrap_up: Duration, until: Time },
     /// The INVITE left.
-    Ring {
-        grant: GrantId,
-        until: Time,
-    },
-    Answer {
-        grant: GrantId,
-    },
+    Ring { grant: GrantId, until: Time },
+    /// The granted call was answered.
+    Answer { grant: GrantId },
     /// The offer ended unanswered.
-    OfferOver {
-        grant: GrantId,
-        outcome: OfferOutcome,
-    },
+    OfferOver { grant: GrantId, outcome: OfferOutcome },
     /// A call has them without a grant, or what they do in a call changed.
-    Engage {
-        call: CallId,
-        doing: AgentDoing,
-    },
+    Engage { call: CallId, doing: AgentDoing },
     /// They are out of the call.
-    Release {
-        call: CallId,
-    },
+    Release { call: CallId },
+    /// `next_deadline` has come. Too early is harmless.
     Deadline,
 }
 

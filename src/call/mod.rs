@@ -2,8 +2,16 @@
 //! SDP, queues' inner order or how a number was resolved. `engine`'s call task feeds it `Input`s, carries its `Effect`s
 //! out in order, and calls it again at `next_deadline()`.
 
+mod ending;
+mod legs;
 mod machine;
+mod offer;
+mod seeking;
+mod tape;
+mod turn;
 mod words;
+#[cfg(test)]
+mod tests;
 
 pub use machine::Call;
 pub use words::{

@@ -40,24 +40,14 @@ pub enum Caller {
 /// Where the call shall go: a destination already resolved by `routing::numbers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goal {
-    Queue {
-        queue: QueueId,
-        /// Answer the caller on entering the queue; else the music is early media.
-        answer: bool,
-        /// Higher goes first.
-        priority: u8,
-    },
+    /// Wait for an agent. `answer`: answer the caller on entering, else the music is early media. Higher `priority` first.
+    Queue { queue: QueueId, answer: bool, priority: u8 },
+    /// Ring this person's phones.
     Person(Person),
     /// Dial out. `number` is what the trunk is asked for.
-    Outside {
-        trunk: TrunkId,
-        number: String,
-    },
+    Outside { trunk: TrunkId, number: String },
     /// The set-up leads nowhere: the call is refused with `cause`; `why` is for the log and the call doctor.
-    Nowhere {
-        cause: EndCause,
-        why: String,
-    },
+    Nowhere { cause: EndCause, why: String },
 }
 
 /// Time limits of a call.
@@ -132,6 +122,23 @@ pub enum LegFailure {
 }
 
 impl LegFailure {
+    /// What the floor hears of it. Whatever is wrong on our side also keeps calls from that agent for a moment: trying
+    /// again at once would spin.
+    pub(super) fn outcome(self) -> OfferOutcome {
+        match self {
+            LegFailure::Busy => OfferOutcome::Busy,
+            LegFailure::Declined => OfferOutcome::Declined,
+            LegFailure::NoAnswer => OfferOutcome::NoAnswer,
+            LegFailure::Unreachable
+            | LegFailure::NotFound
+            | LegFailure::Forbidden
+            | LegFailure::NoCommonCodec
+            | LegFailure::TrunkFailed
+            | LegFailure::Overload
+            | LegFailure::Cancelled => OfferOutcome::Unreachable,
+        }
+    }
+
     /// The cause a call ends with when this was its last hope.
     pub fn cause(self) -> EndCause {
         match self {
@@ -208,70 +215,82 @@ pub enum AgentDoing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A dialled leg rings (180).
-    LegRinging {
-        leg: LegId,
-    },
+    LegRinging { leg: LegId },
     /// A dialled leg sends sound before its answer (183 with SDP).
-    LegEarlyMedia {
-        leg: LegId,
-    },
+    LegEarlyMedia { leg: LegId },
     /// A dialled leg was answered (2xx).
-    LegAnswered {
-        leg: LegId,
-    },
+    LegAnswered { leg: LegId },
     /// A dialled leg ended without an answer.
-    LegFailed {
-        leg: LegId,
-        failure: LegFailure,
-    },
+    LegFailed { leg: LegId, failure: LegFailure },
     /// A leg went away by itself. For legs that the call hung up or rejected itself this is optional and harmless.
-    LegEnded {
-        leg: LegId,
-        departure: Departure,
-    },
-    /// The party put us on hold, or took us back (re-INVITE).
-    LegHeld {
-        leg: LegId,
-    },
-    LegResumed {
-        leg: LegId,
-    },
-    /// No RTP on the leg for longer than the limit; or it came back.
-    RtpSilent {
-        leg: LegId,
-    },
-    RtpHeard {
-        leg: LegId,
-    },
+    LegEnded { leg: LegId, departure: Departure },
+    /// The party put us on hold (re-INVITE).
+    LegHeld { leg: LegId },
+    /// The party took us back from hold.
+    LegResumed { leg: LegId },
+    /// No RTP on the leg for longer than the limit.
+    RtpSilent { leg: LegId },
+    /// RTP of a silent leg came back.
+    RtpHeard { leg: LegId },
     /// The floor leases an agent. The call confirms with `ConfirmGrant` when it dials.
-    Granted {
-        grant: GrantId,
-        person: Person,
-        ring: Duration,
-    },
+    Granted { grant: GrantId, person: Person, ring: Duration },
     /// The floor took the agent back: the offer is over and nothing is owed to the floor.
-    GrantRevoked {
-        grant: GrantId,
-    },
-    QueueRefused {
-        why: RefusalReason,
-    },
-    Identified {
-        card: Option<CardId>,
-        hints: Hints,
-    },
+    GrantRevoked { grant: GrantId },
+    /// The floor does not take the call into its queue.
+    QueueRefused { why: RefusalReason },
+    /// The client's card was found, or none.
+    Identified { card: Option<CardId>, hints: Hints },
     /// `pop.shown` was committed and handed to the live stream.
-    PopReady {
-        pop: PopId,
-    },
+    PopReady { pop: PopId },
     /// Someone asked through the API. `None`: not a party of the call.
-    HangUp {
-        by: Option<AgentId>,
-    },
+    HangUp { by: Option<AgentId> },
+    /// The recorder gave up on this call.
     RecordingFailed,
+    /// `next_deadline` has come. Too early is harmless.
     Deadline,
     /// The drain limit of a graceful stop passed.
     Shutdown,
+}
+
+impl Input {
+    /// For `Unexpected`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Input::LegRinging { .. } => "leg_ringing",
+            Input::LegEarlyMedia { .. } => "leg_early_media",
+            Input::LegAnswered { .. } => "leg_answered",
+            Input::LegFailed { .. } => "leg_failed",
+            Input::LegEnded { .. } => "leg_ended",
+            Input::LegHeld { .. } => "leg_held",
+            Input::LegResumed { .. } => "leg_resumed",
+            Input::RtpSilent { .. } => "rtp_silent",
+            Input::RtpHeard { .. } => "rtp_heard",
+            Input::Granted { .. } => "granted",
+            Input::GrantRevoked { .. } => "grant_revoked",
+            Input::QueueRefused { .. } => "queue_refused",
+            Input::Identified { .. } => "identified",
+            Input::PopReady { .. } => "pop_ready",
+            Input::HangUp { .. } => "hang_up",
+            Input::RecordingFailed => "recording_failed",
+            Input::Deadline => "deadline",
+            Input::Shutdown => "shutdown",
+        }
+    }
+
+    pub(super) fn leg(&self) -> Option<LegId> {
+        match *self {
+            Input::LegRinging { leg }
+            | Input::LegEarlyMedia { leg }
+            | Input::LegAnswered { leg }
+            | Input::LegFailed { leg, .. }
+            | Input::LegEnded { leg, .. }
+            | Input::LegHeld { leg }
+            | Input::LegResumed { leg }
+            | Input::RtpSilent { leg }
+            | Input::RtpHeard { leg } => Some(leg),
+            _ => None,
+        }
+    }
 }
 
 /// Whom to dial.
@@ -279,159 +298,73 @@ pub enum Input {
 pub enum DialTo {
     /// Every phone of this person, as one leg.
     Agent(AgentId),
-    Outside {
-        trunk: TrunkId,
-        number: String,
-    },
+    /// A number through a carrier.
+    Outside { trunk: TrunkId, number: String },
 }
 
 /// What the call wants done. Carried out in order.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    // The leg that arrived, before its final answer.
-    /// 180.
-    Ring {
-        leg: LegId,
-    },
+    /// The leg that arrived shall hear its own phone's tone (180).
+    Ring { leg: LegId },
     /// 183 with our SDP: sound may flow to the caller.
-    StartEarlyMedia {
-        leg: LegId,
-    },
+    StartEarlyMedia { leg: LegId },
     /// 200. With recording, `StartRecording` stands before it in the same batch.
-    Answer {
-        leg: LegId,
-    },
-    Reject {
-        leg: LegId,
-        cause: EndCause,
-    },
-
-    // Legs.
-    Dial {
-        leg: LegId,
-        to: DialTo,
-        /// Whom the dialled phone shows as calling.
-        show: Party,
-        /// For information: the call itself cancels at its own deadline.
-        ring: Duration,
-        /// Ask the phone to answer by itself (click-to-call rings the asker's own phone).
-        auto_answer: bool,
-    },
+    Answer { leg: LegId },
+    /// The final refusal of the leg that arrived.
+    Reject { leg: LegId, cause: EndCause },
+    /// `show`: whom the dialled phone shows as calling. `ring` is for information: the call itself cancels at its own
+    /// deadline. `auto_answer`: ask the phone to answer by itself (click-to-call rings the asker's own phone).
+    Dial { leg: LegId, to: DialTo, show: Party, ring: Duration, auto_answer: bool },
     /// `elsewhere`: another phone answered (RFC 3326 Reason), so that this one shows no missed call.
     /// The engine reports the leg's end with `LegFailed`, `LegEnded` or a late `LegAnswered`.
-    CancelDial {
-        leg: LegId,
-        elsewhere: bool,
-    },
-    HangUpLeg {
-        leg: LegId,
-        cause: EndCause,
-    },
-
-    // Media.
-    PlayRingback {
-        leg: LegId,
-    },
-    PlayMusic {
-        leg: LegId,
-    },
-    StopPlaying {
-        leg: LegId,
-    },
+    CancelDial { leg: LegId, elsewhere: bool },
+    /// BYE, or whatever ends an answered leg.
+    HangUpLeg { leg: LegId, cause: EndCause },
+    /// Our own ringing tone, to a leg whose media flows.
+    PlayRingback { leg: LegId },
+    /// Hold music.
+    PlayMusic { leg: LegId },
+    /// Ends tone or music.
+    StopPlaying { leg: LegId },
     /// The two hear each other. `b` may be a leg in early media.
-    Bridge {
-        a: LegId,
-        b: LegId,
-    },
-    Unbridge {
-        a: LegId,
-        b: LegId,
-    },
-
-    // The floor. The engine adds the call's id.
-    Enqueue {
-        queue: QueueId,
-        priority: u8,
-        hints: Hints,
-    },
+    Bridge { a: LegId, b: LegId },
+    /// They hear each other no more.
+    Unbridge { a: LegId, b: LegId },
+    /// Wait for an agent of the queue. Here and below the engine adds the call's id.
+    Enqueue { queue: QueueId, priority: u8, hints: Hints },
     /// Learned about the client after `Enqueue`.
-    Hint {
-        hints: Hints,
-    },
+    Hint { hints: Hints },
     /// The call gives up its place; every grant has been ended before.
-    LeaveQueue {
-        abandoned: bool,
-    },
+    LeaveQueue { abandoned: bool },
     /// The INVITE goes out now.
-    ConfirmGrant {
-        grant: GrantId,
-    },
-    /// The granted agent answered: the call leaves the queue by this.
-    GrantAnswered {
-        grant: GrantId,
-    },
-    OfferEnded {
-        grant: GrantId,
-        outcome: OfferOutcome,
-    },
+    ConfirmGrant { grant: GrantId },
+    /// The granted agent answered: the call leaves the queue by this, and the agent talks, even when the floor has
+    /// taken the lease back in the meantime.
+    GrantAnswered { grant: GrantId, agent: AgentId },
+    /// The lease is over, unanswered.
+    OfferEnded { grant: GrantId, outcome: OfferOutcome },
     /// The agent is engaged by this call without a grant, or changes what it does in it. Idempotent by call and agent.
-    AgentBusy {
-        agent: AgentId,
-        doing: AgentDoing,
-    },
+    AgentBusy { agent: AgentId, doing: AgentDoing },
     /// The agent is out of this call: granted or not.
-    AgentFree {
-        agent: AgentId,
-    },
-
-    // Cards.
+    AgentFree { agent: AgentId },
     /// Who is this? Answered by `Identified`. Only numbers of clients are asked.
-    Identify {
-        who: Party,
-    },
+    Identify { who: Party },
     /// Show the client's card to the agent; answered by `PopReady`, for which `Dial` waits 20 ms at most.
     /// Sent again with the same id when the same agent is offered the same call again.
-    ShowPop {
-        pop: PopId,
-        agent: AgentId,
-        queue: Option<QueueId>,
-    },
-    RetractPop {
-        pop: PopId,
-        agent: AgentId,
-        reason: RetractReason,
-    },
-
-    // Recording. Left is what `client_leg` says, right is what it is sent.
-    StartRecording {
-        recording: RecordingId,
-        client_leg: LegId,
-    },
-    MarkRecording {
-        kind: MarkKind,
-        label: Option<String>,
-    },
+    ShowPop { pop: PopId, agent: AgentId, queue: Option<QueueId> },
+    /// Take the card from the agent's screen.
+    RetractPop { pop: PopId, agent: AgentId, reason: RetractReason },
+    /// Left is what `client_leg` says, right is what it is sent.
+    StartRecording { recording: RecordingId, client_leg: LegId },
+    /// A moment worth finding again.
+    MarkRecording { kind: MarkKind, label: Option<String> },
     /// `keep: false`: someone who must not be recorded joined; nothing of it may stay.
-    FinishRecording {
-        keep: bool,
-    },
-
-    // The diary. `agent` and `queue` are for the event's address fields.
-    Emit {
-        kind: EventKind,
-        agent: Option<AgentId>,
-        queue: Option<QueueId>,
-    },
-
+    FinishRecording { keep: bool },
+    /// For the diary. `agent` and `queue` are the event's address.
+    Emit { kind: EventKind, agent: Option<AgentId>, queue: Option<QueueId> },
     /// Something happened that cannot happen in this state. Harmless; for the log.
-    Unexpected {
-        state: &'static str,
-        input: &'static str,
-        leg: Option<LegId>,
-    },
+    Unexpected { state: &'static str, input: &'static str, leg: Option<LegId> },
     /// Nothing more will come or may be asked: the call's task ends. Once, last.
-    Finished {
-        cause: EndCause,
-        ended_by: EndedBy,
-    },
+    Finished { cause: EndCause, ended_by: EndedBy },
 }

@@ -15,94 +15,48 @@ use crate::types::{AgentId, CallId, GrantId, QueueId, Time, Wall};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FloorInput {
     /// A call wants an agent of the queue. `waited_ms`: how long it has already waited elsewhere.
-    Enqueue {
-        call: CallId,
-        queue: QueueId,
-        priority: u8,
-        waited_ms: u64,
-        hints: Hints,
-    },
-    Hint {
-        call: CallId,
-        hints: Hints,
-    },
-    Leave {
-        call: CallId,
-        abandoned: bool,
-    },
+    Enqueue { call: CallId, queue: QueueId, priority: u8, waited_ms: u64, hints: Hints },
+    /// Learned about the client after `Enqueue`.
+    Hint { call: CallId, hints: Hints },
+    /// The call gives up its place.
+    Leave { call: CallId, abandoned: bool },
     /// The INVITE leaves: the agent rings from now.
-    Confirm {
-        grant: GrantId,
-    },
-    /// The granted agent answered: the call leaves its queue.
-    Answered {
-        grant: GrantId,
-    },
-    OfferEnded {
-        grant: GrantId,
-        outcome: OfferOutcome,
-    },
+    Confirm { grant: GrantId },
+    /// The granted agent answered: the call leaves its queue. With a lease that was taken back a moment before, the
+    /// agent talks all the same.
+    Answered { grant: GrantId, call: CallId, agent: AgentId },
+    /// The lease is over, unanswered.
+    OfferEnded { grant: GrantId, outcome: OfferOutcome },
     /// A call engages the agent without a grant, or changes what the agent does in it.
-    Busy {
-        agent: AgentId,
-        call: CallId,
-        doing: AgentDoing,
-    },
+    Busy { agent: AgentId, call: CallId, doing: AgentDoing },
     /// The agent is out of the call.
-    Free {
-        agent: AgentId,
-        call: CallId,
-    },
+    Free { agent: AgentId, call: CallId },
     /// The call's task is gone, however it ended: whatever it still held is freed. Always sent last; harmless.
-    CallGone {
-        call: CallId,
-    },
+    CallGone { call: CallId },
     /// The person (or a supervisor for them) wants another state.
-    Ask {
-        agent: AgentId,
-        wish: Wish,
-    },
-    /// The agent's first phone registered, or the last one left.
-    Registered {
-        agent: AgentId,
-    },
-    Unregistered {
-        agent: AgentId,
-    },
+    Ask { agent: AgentId, wish: Wish },
+    /// The agent's first phone registered.
+    Registered { agent: AgentId },
+    /// The agent's last phone left.
+    Unregistered { agent: AgentId },
+    /// `next_deadline` has come. Too early is harmless.
     Deadline,
 }
 
 /// What the floor wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FloorEffect {
-    /// A lease for 2 s: to be confirmed when the INVITE leaves, or it is taken back.
-    Grant {
-        call: CallId,
-        grant: GrantId,
-        agent: AgentId,
-        queue: QueueId,
-        ring: Duration,
-        /// Members who were not chosen, and why (SPEC R9). At most 64.
-        considered: Vec<(AgentId, Skipped)>,
-    },
-    Revoke {
-        call: CallId,
-        grant: GrantId,
-    },
-    Refuse {
-        call: CallId,
-        queue: QueueId,
-        why: RefusalReason,
-    },
+    /// A lease for 2 s: to be confirmed when the INVITE leaves, or it is taken back. `considered`: the members who were
+    /// not chosen, and why (SPEC R9); at most 64.
+    Grant { call: CallId, grant: GrantId, agent: AgentId, queue: QueueId, ring: Duration, considered: Vec<(AgentId, Skipped)> },
+    /// The lease is void: the call withdraws its offer and owes no word of it.
+    Revoke { call: CallId, grant: GrantId },
+    /// The queue does not take the call.
+    Refuse { call: CallId, queue: QueueId, why: RefusalReason },
     /// For `agent.state_changed`.
-    AgentChanged {
-        view: Box<AgentView>,
-    },
+    AgentChanged { view: Box<AgentView> },
     /// An input that does not fit what the floor knows. Harmless; for the log.
-    Unexpected {
-        input: String,
-        detail: String,
-    },
+    Unexpected { input: String, detail: String },
 }
 
 /// Why a member was not chosen.
