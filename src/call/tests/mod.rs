@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::types::{
-    AgentId, CallId, CallState, CallView, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, Time, TrunkId, Wall,
+    AgentId, CallState, CallView, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, Time, TrunkId, Wall,
 };
 
 /// The leg that arrives.
