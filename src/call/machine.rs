@@ -211,9 +211,8 @@ impl Call {
             turn.push(Effect::AgentBusy { agent: asker.agent.clone(), doing });
         }
         let client = match self.facts.kind {
-            CallKind::Inbound => self.facts.from.clone(),
+            CallKind::Inbound | CallKind::Internal => self.facts.from.clone(),
             CallKind::Outbound => Party { number: Some(self.facts.to.clone()), display: None },
-            CallKind::Internal => return,
         };
         if !matches!(self.goal, Goal::Nowhere { .. }) {
             turn.push(Effect::Identify { who: client });

@@ -11,7 +11,7 @@ use super::words::{OfferOutcome, Person};
 /// A queue that rings everyone rings this many at once; further grants are refused.
 pub(super) const MOST_OFFERS: usize = 32;
 /// How long an INVITE waits for its pop (the only thing that may hold one back).
-pub(super) const POP_HEAD_START: Duration = Duration::from_millis(20);
+pub const POP_HOLDS_INVITE: Duration = Duration::from_millis(20);
 /// Pops are remembered by agent, so that a second offer shows the same one. The oldest is forgotten first.
 const MOST_POPS: usize = 64;
 

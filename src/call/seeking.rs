@@ -8,7 +8,7 @@ use crate::types::{CallKind, EndCause, EndedBy, GrantId, LegId, LegRole, Party, 
 
 use super::legs::{Leg, LegStep};
 use super::machine::{Call, Fits, Hearing, Odd, Phase, Seek};
-use super::offer::{MOST_OFFERS, Offer, OfferStep, POP_HEAD_START, Target, retract_reason};
+use super::offer::{MOST_OFFERS, Offer, OfferStep, POP_HOLDS_INVITE, Target, retract_reason};
 use super::turn::Turn;
 use super::words::{AgentDoing, DialTo, Effect, Goal, LegFailure, OfferOutcome, Person};
 
@@ -68,7 +68,7 @@ impl Call {
         let ids = &mut self.ids;
         let pop = self.pops.of(&person.agent, || ids.pop(turn.wall));
         turn.push(Effect::ShowPop { pop, agent: person.agent.clone(), queue: self.queue().cloned() });
-        let step = OfferStep::ShowingPop { until: turn.now + POP_HEAD_START };
+        let step = OfferStep::ShowingPop { until: turn.now + POP_HOLDS_INVITE };
         self.facts.agent = Some(person.agent.clone());
         self.add_offer(Offer { target: Target::Agent { person, grant, pop }, step, ring });
     }

@@ -348,7 +348,7 @@ pub enum Effect {
     AgentBusy { agent: AgentId, doing: AgentDoing },
     /// The agent is out of this call: granted or not.
     AgentFree { agent: AgentId },
-    /// Who is this? Answered by `Identified`. Only numbers of clients are asked.
+    /// Who is this? Answered by `Identified`. The client of the call; of an internal call, the colleague who calls.
     Identify { who: Party },
     /// Show the client's card to the agent; answered by `PopReady`, for which `Dial` waits 20 ms at most.
     /// Sent again with the same id when the same agent is offered the same call again.

@@ -106,7 +106,7 @@ fn nowhere_is_refused_at_once_with_its_cause() {
 #[test]
 fn an_extension_that_calls_another_is_internal_and_both_are_engaged() {
     let mut line = Line::arrives(Caller::Person(anna()), Goal::Person(boris()));
-    assert_eq!(line.turn(), ["call.started", "anna Talking", "boris Ringing", "pop boris"]);
+    assert_eq!(line.turn(), ["call.started", "anna Talking", "identify", "boris Ringing", "pop boris"]);
     line.wait(Duration::from_millis(20));
     let leg = line.last_dialled();
     line.answer(leg);
@@ -121,7 +121,7 @@ fn an_extension_that_calls_another_is_internal_and_both_are_engaged() {
 #[test]
 fn calling_oneself_is_busy() {
     let mut line = Line::arrives(Caller::Person(anna()), Goal::Person(anna()));
-    assert_eq!(line.turn(), ["call.started", "anna Talking", "reject Busy", "anna free", "call.ended", "finished"]);
+    assert_eq!(line.turn(), ["call.started", "anna Talking", "identify", "reject Busy", "anna free", "call.ended", "finished"]);
     line.assert_ended(EndCause::Busy, EndedBy::System);
 }
 

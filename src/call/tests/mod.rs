@@ -8,9 +8,7 @@ mod queue;
 use std::time::Duration;
 
 use super::*;
-use crate::types::{
-    AgentId, CallState, CallView, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, Time, TrunkId, Wall,
-};
+use crate::types::{AgentId, CallState, CallView, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, Time, TrunkId, Wall};
 
 /// The leg that arrives.
 const CALLER: LegId = LegId(1 << 63);

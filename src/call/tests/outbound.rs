@@ -78,7 +78,7 @@ fn a_callee_who_is_busy_hangs_the_answered_asker_up() {
 #[test]
 fn a_click_on_a_colleague_is_internal_and_records_the_asker_from_the_colleagues_answer() {
     let mut line = Line::originated(Goal::Person(boris()));
-    assert_eq!(line.turn(), ["call.started", "anna Ringing", "dial anna"]);
+    assert_eq!(line.turn(), ["call.started", "anna Ringing", "identify", "dial anna"]);
     let own = line.last_dialled();
     line.answer(own);
     assert_eq!(line.turn(), ["anna Talking", "boris Ringing", "pop boris"]);
