@@ -1,0 +1,457 @@
+//! One side of a recording: places coded frames on the time line and gives the samples out in order.
+//! It knows no file and no clock; the clerk feeds it and takes what is ripe.
+//!
+//! The time line is our monotonic clock (INTERFACES, "Meaning of a recording"). A segment is a run of one SSRC, anchored
+//! where its first frame arrived; later frames stand where their RTP time puts them, so jitter and reordering leave no
+//! trace. A frame more than 80 ms off its arrival is a suspect. Suspects are held back until it is plain what they are:
+//!
+//! ```text
+//! a frame within 80 ms follows        they were late: placed by the segment's line
+//! they keep coming, evenly off        the sender's clock jumped or drifted: the segment is anchored anew at the first
+//! nothing follows                     the same
+//! ```
+
+use crate::media::codec::Codec;
+use crate::relay::tap::{TAP_PAYLOAD_BYTES, TapFrame};
+use crate::types::Time;
+
+/// Samples in one millisecond of the time line, whatever the file's rate.
+pub const SAMPLES_PER_MS: i64 = 8;
+/// How far a segment may be off its arrival before it is anchored anew.
+const TOLERANCE: i64 = 80 * SAMPLES_PER_MS;
+/// Suspects that have arrived over this long and this evenly are a jump, not a late burst (which arrives all at once).
+const EVEN_OVER: i64 = 60 * SAMPLES_PER_MS;
+const EVEN_WITHIN: i64 = 30 * SAMPLES_PER_MS;
+/// Suspects arriving for this long with nothing ordinary between them are a jump, however uneven.
+const PATIENCE: i64 = 150 * SAMPLES_PER_MS;
+/// Most suspects held; the oldest is then placed by the segment's line.
+const MAX_SUSPECTS: usize = 32;
+/// After a change of SSRC, frames of the former one are still placed by its line for this long.
+const STRAGGLERS: i64 = 1000 * SAMPLES_PER_MS;
+/// Samples that may wait to be taken: a minute, far more than a clerk that is behind. What lies beyond is dropped.
+const MAX_WAITING: usize = 60 * 8000;
+/// Where a run is broken, both ends are faded over 2 ms, so that it does not click.
+const FADE_SAMPLES: usize = 16;
+
+/// A line between RTP time and the time line.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    ssrc: u32,
+    /// The newest RTP time seen and where it stands.
+    timestamp: u32,
+    position: i64,
+}
+
+impl Segment {
+    fn position_of(&self, timestamp: u32) -> i64 {
+        // RTP time wraps around; within half its range the difference is right either way (RFC 3550 §5.1).
+        self.position + i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed())
+    }
+}
+
+/// A frame decoded, with its arrival on the time line.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    arrival: i64,
+    timestamp: u32,
+    len: usize,
+    samples: [i16; TAP_PAYLOAD_BYTES],
+}
+
+/// See the file's head. Positions count samples at 8,000 a second from the start of the recording.
+#[derive(Debug)]
+pub struct Track {
+    started: Time,
+    /// Samples from `taken` on.
+    waiting: Vec<i16>,
+    taken: i64,
+    segment: Option<Segment>,
+    former: Option<(Segment, i64)>,
+    suspects: Vec<Heard>,
+    /// Frames that came too late to be placed, for the log.
+    late_frames: u64,
+}
+
+impl Track {
+    pub fn new(started: Time) -> Self {
+        Track { started, waiting: Vec::new(), taken: 0, segment: None, former: None, suspects: Vec::new(), late_frames: 0 }
+    }
+
+    /// Frames dropped because their place had been taken already.
+    pub fn late_frames(&self) -> u64 {
+        self.late_frames
+    }
+
+    /// Places one frame. Any order, any SSRC, any RTP time.
+    pub fn insert(&mut self, frame: &TapFrame) {
+        let heard = hear(frame, position_at(self.started, frame.arrival));
+        let Some(segment) = self.segment else {
+            return self.anchor(frame.ssrc, &heard);
+        };
+        if segment.ssrc != frame.ssrc {
+            return self.insert_of_other_ssrc(frame.ssrc, segment, &heard);
+        }
+        let position = segment.position_of(heard.timestamp);
+        if (position - heard.arrival).abs() <= TOLERANCE {
+            self.place_suspects();
+            self.advance(&heard, position);
+            self.place(&heard, position);
+        } else {
+            self.suspect(heard);
+        }
+    }
+
+    /// Everything up to `until` in order, gaps as silence. What arrives for that stretch afterwards is too late.
+    pub fn take(&mut self, until: i64, out: &mut Vec<i16>) {
+        // Nothing ordinary followed in time: the suspects are where they arrived.
+        if self.suspects.first().is_some_and(|first| first.arrival < until) {
+            self.anchor_anew();
+        }
+        let wanted = usize::try_from(until - self.taken).unwrap_or(0);
+        let ready = wanted.min(self.waiting.len());
+        out.extend(self.waiting.drain(..ready));
+        out.resize(out.len() + wanted - ready, 0);
+        self.taken = self.taken.max(until);
+    }
+
+    fn insert_of_other_ssrc(&mut self, ssrc: u32, segment: Segment, heard: &Heard) {
+        if let Some((former, since)) = self.former
+            && former.ssrc == ssrc
+            && heard.arrival - since <= STRAGGLERS
+        {
+            let position = former.position_of(heard.timestamp);
+            if (position - heard.arrival).abs() <= STRAGGLERS {
+                return self.place(heard, position);
+            }
+        }
+        self.place_suspects();
+        self.former = Some((segment, heard.arrival));
+        self.anchor(ssrc, heard);
+    }
+
+    /// A new segment starts where the frame arrived.
+    fn anchor(&mut self, ssrc: u32, heard: &Heard) {
+        self.segment = Some(Segment { ssrc, timestamp: heard.timestamp, position: heard.arrival });
+        self.fade_around(heard.arrival, |track| track.place(heard, heard.arrival));
+    }
+
+    fn suspect(&mut self, heard: Heard) {
+        if self.suspects.len() >= MAX_SUSPECTS {
+            let oldest = self.suspects.remove(0);
+            self.place_by_segment(&oldest);
+        }
+        self.suspects.push(heard);
+        let (Some(segment), Some(first), Some(last)) = (self.segment, self.suspects.first(), self.suspects.last()) else {
+            return;
+        };
+        let over = last.arrival - first.arrival;
+        let offsets = self.suspects.iter().map(|heard| segment.position_of(heard.timestamp) - heard.arrival);
+        let (least, most) = offsets.fold((i64::MAX, i64::MIN), |(least, most), off| (least.min(off), most.max(off)));
+        let is_even = over >= EVEN_OVER && most - least <= EVEN_WITHIN;
+        if is_even || over >= PATIENCE {
+            self.anchor_anew();
+        }
+    }
+
+    /// The suspects were a jump: the segment goes on from the first of them.
+    fn anchor_anew(&mut self) {
+        let suspects = std::mem::take(&mut self.suspects);
+        let (Some(segment), Some(first)) = (self.segment.as_mut(), suspects.first()) else { return };
+        segment.timestamp = first.timestamp;
+        segment.position = first.arrival;
+        self.fade_around(first.arrival, |track| {
+            for heard in &suspects {
+                track.place_by_segment(heard);
+            }
+        });
+    }
+
+    /// The suspects were late: they stand where the segment's line says.
+    fn place_suspects(&mut self) {
+        for heard in std::mem::take(&mut self.suspects) {
+            self.place_by_segment(&heard);
+        }
+    }
+
+    fn place_by_segment(&mut self, heard: &Heard) {
+        let Some(segment) = self.segment else { return };
+        self.place(heard, segment.position_of(heard.timestamp));
+    }
+
+    fn advance(&mut self, heard: &Heard, position: i64) {
+        if let Some(segment) = self.segment.as_mut().filter(|segment| position > segment.position) {
+            segment.timestamp = heard.timestamp;
+            segment.position = position;
+        }
+    }
+
+    fn place(&mut self, heard: &Heard, position: i64) {
+        let samples = heard.samples.get(..heard.len).unwrap_or(&heard.samples);
+        let Ok(start) = usize::try_from(position - self.taken) else {
+            // Partly or wholly before what was taken already.
+            let too_late = usize::try_from(self.taken - position).unwrap_or(usize::MAX);
+            match samples.get(too_late..).filter(|rest| !rest.is_empty()) {
+                Some(rest) => self.write(0, rest),
+                None => self.late_frames += 1,
+            }
+            return;
+        };
+        if start + samples.len() <= MAX_WAITING {
+            self.write(start, samples);
+        } else {
+            self.late_frames += 1;
+        }
+    }
+
+    fn write(&mut self, start: usize, samples: &[i16]) {
+        let end = start + samples.len();
+        if self.waiting.len() < end {
+            self.waiting.resize(end, 0);
+        }
+        self.waiting[start..end].copy_from_slice(samples);
+    }
+
+    /// Runs `place_run`, which starts a run at `position`, with the run before it faded out and the new one faded in.
+    fn fade_around(&mut self, position: i64, place_run: impl FnOnce(&mut Self)) {
+        let at = usize::try_from(position - self.taken).ok();
+        if let Some(before) = at.and_then(|at| self.waiting.get_mut(at.saturating_sub(FADE_SAMPLES)..at)) {
+            fade(before.iter_mut().rev());
+        }
+        place_run(self);
+        if let Some(after) = at.and_then(|at| self.waiting.get_mut(at..at.saturating_add(FADE_SAMPLES))) {
+            fade(after.iter_mut());
+        }
+    }
+}
+
+/// From silence up to full strength in the order given.
+fn fade<'a>(samples: impl Iterator<Item = &'a mut i16>) {
+    for (sample, step) in samples.zip(0_i32..) {
+        *sample = i16::try_from(i32::from(*sample) * step / FADE_SAMPLES as i32).unwrap_or(*sample);
+    }
+}
+
+fn hear(frame: &TapFrame, arrival: i64) -> Heard {
+    let mut samples = [0; TAP_PAYLOAD_BYTES];
+    let codec: Codec = frame.codec;
+    let len = codec.decode(frame.audio(), &mut samples);
+    Heard { arrival, timestamp: frame.timestamp, len, samples }
+}
+
+/// Where a moment stands on the time line that began at `started`; negative before it.
+pub fn position_at(started: Time, at: Time) -> i64 {
+    // Nanoseconds of centuries times 8 fit 128 bits; the quotient fits 64.
+    let nanos = i128::from(at.as_nanos()) - i128::from(started.as_nanos());
+    i64::try_from(nanos.div_euclid(1_000_000 / i128::from(SAMPLES_PER_MS))).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::relay::tap::Channel;
+
+    const STARTED: Time = Time::from_millis(1_000_000);
+    const PACKET: u32 = 160;
+
+    /// A packet whose every sample is `level`, arriving `arrival_ms` after the start.
+    fn packet(ssrc: u32, timestamp: u32, arrival_ms: i64, level: i16) -> TapFrame {
+        let arrival = Time::from_millis((1_000_000 + arrival_ms) as u64);
+        let payload = [Codec::Pcma.encode_sample(level); TAP_PAYLOAD_BYTES];
+        TapFrame {
+            key: 1,
+            channel: Channel::Left,
+            arrival,
+            ssrc,
+            sequence: 0,
+            timestamp,
+            codec: Codec::Pcma,
+            dropped_before: 0,
+            len: PACKET as u16,
+            payload,
+        }
+    }
+
+    fn level(number: i64) -> i16 {
+        500 + 100 * (number % 40) as i16
+    }
+
+    /// Numbered packets of one stream, 20 ms apart from `first_ms` on, each `delay(number)` late.
+    fn stream(ssrc: u32, timestamp: u32, first_ms: i64, count: i64, delay: impl Fn(i64) -> i64) -> Vec<TapFrame> {
+        let packet = |n: i64| packet(ssrc, timestamp.wrapping_add(n as u32 * PACKET), first_ms + 20 * n + delay(n), level(n));
+        (0..count).map(packet).collect()
+    }
+
+    fn record(mut frames: Vec<TapFrame>, until_ms: i64) -> Vec<i16> {
+        frames.sort_by_key(|frame| frame.arrival);
+        let mut track = Track::new(STARTED);
+        let mut out = Vec::new();
+        let mut frames = frames.into_iter().peekable();
+        // A clerk that looks every 20 ms and takes what is a quarter of a second old.
+        for now_ms in (0..).step_by(20) {
+            while let Some(frame) = frames.next_if(|frame| position_at(STARTED, frame.arrival) <= now_ms * SAMPLES_PER_MS) {
+                track.insert(&frame);
+            }
+            track.take((now_ms - 250).clamp(0, until_ms) * SAMPLES_PER_MS, &mut out);
+            if now_ms - 250 >= until_ms {
+                return out;
+            }
+        }
+        unreachable!("the loop ends when everything was taken")
+    }
+
+    /// Checks that packet `number` stands whole at `at_ms`, its faded first 2 ms aside.
+    fn assert_stands(out: &[i16], number: i64, at_ms: i64) {
+        let start = (at_ms * SAMPLES_PER_MS) as usize;
+        let expected = Codec::Pcma.decode_sample(Codec::Pcma.encode_sample(level(number)));
+        let body = &out[start + FADE_SAMPLES..start + PACKET as usize - FADE_SAMPLES];
+        assert!(body.iter().all(|sample| *sample == expected), "packet {number} is not at {at_ms} ms: {:?}", &body[..8]);
+    }
+
+    fn assert_silent(out: &[i16], from_ms: i64, to_ms: i64) {
+        let range = (from_ms * SAMPLES_PER_MS) as usize..(to_ms * SAMPLES_PER_MS) as usize;
+        assert!(out[range].iter().all(|sample| *sample == 0), "not silent from {from_ms} to {to_ms} ms");
+    }
+
+    #[test]
+    fn a_clean_stream_stands_where_it_arrived_without_a_hole() {
+        let out = record(stream(7, 12345, 100, 50, |_| 0), 1300);
+        assert_eq!(out.len(), 1300 * 8);
+        assert_silent(&out, 0, 100);
+        (0..50).for_each(|n| assert_stands(&out, n, 100 + 20 * n));
+        assert_silent(&out, 1100, 1300);
+        assert!(out[100 * 8 + FADE_SAMPLES..1100 * 8].iter().all(|sample| *sample != 0));
+    }
+
+    #[test]
+    fn jitter_reordering_loss_and_duplicates_leave_the_rest_in_place() {
+        let mut frames = stream(7, 0, 100, 100, |n| (n * 37) % 71);
+        let lost = frames.remove(40);
+        frames.extend(frames[10..20].to_vec());
+        frames.swap(60, 63);
+        let out = record(frames, 2200);
+        let places = (0..100).map(|n| (n, 100 + 20 * n)).filter(|(n, _)| *n != 40);
+        places.for_each(|(n, at)| assert_stands(&out, n, at));
+        assert_eq!(lost.timestamp, 40 * PACKET);
+        assert_silent(&out, 900, 920);
+    }
+
+    #[test]
+    fn a_packet_a_bit_over_the_limit_late_is_still_put_in_its_place() {
+        let out = record(stream(7, 0, 0, 50, |n| if n == 20 { 130 } else { 0 }), 1000);
+        (0..50).for_each(|n| assert_stands(&out, n, 20 * n));
+    }
+
+    #[test]
+    fn a_stall_that_ends_in_a_burst_does_not_move_the_line() {
+        // Packets 20 to 27 are held up by the network and arrive together with packet 28.
+        let out = record(stream(7, 0, 0, 60, |n| if (20..28).contains(&n) { (28 - n) * 20 } else { 0 }), 1200);
+        (0..60).for_each(|n| assert_stands(&out, n, 20 * n));
+    }
+
+    #[test]
+    fn rtp_time_and_sequence_wrap_around_unseen() {
+        let out = record(stream(7, u32::MAX - 800, 0, 50, |_| 0), 1000);
+        (0..50).for_each(|n| assert_stands(&out, n, 20 * n));
+    }
+
+    #[test]
+    fn silence_suppression_keeps_its_time() {
+        let mut frames = stream(7, 0, 0, 100, |_| 0);
+        frames.drain(20..70);
+        let out = record(frames, 2000);
+        (0..20).chain(70..100).for_each(|n| assert_stands(&out, n, 20 * n));
+        assert_silent(&out, 400, 1400);
+    }
+
+    #[test]
+    fn a_new_ssrc_is_anchored_where_it_arrives_and_stragglers_of_the_old_one_keep_their_place() {
+        let mut frames = stream(7, 5_000_000, 0, 20, |n| if n == 19 { 30 } else { 0 });
+        frames.extend(stream(8, 17, 405, 20, |_| 0));
+        let out = record(frames, 900);
+        (0..19).for_each(|n| assert_stands(&out, n, 20 * n));
+        (0..20).for_each(|n| assert_stands(&out, n, 405 + 20 * n));
+        // The straggler came after the first packet of the new stream and overlaps only its own place.
+        let straggler = &out[380 * 8 + FADE_SAMPLES..400 * 8 - FADE_SAMPLES];
+        assert!(straggler.iter().all(|sample| *sample == straggler[0] && *sample != 0));
+    }
+
+    #[test]
+    fn a_jump_of_rtp_time_is_anchored_anew_at_its_arrival() {
+        for jump in [1_000_000_u32, 0x8000_0000, 1_u32.wrapping_neg().wrapping_mul(900_000), 1600] {
+            let mut frames = stream(7, 0, 0, 25, |_| 0);
+            frames.extend(stream(7, (25 * PACKET).wrapping_add(jump), 500, 25, |n| n % 3));
+            let out = record(frames, 1000);
+            (0..25).for_each(|n| assert_stands(&out, n, 20 * n));
+            (0..25).for_each(|n| assert_stands(&out, n, 500 + 20 * n));
+        }
+    }
+
+    #[test]
+    fn a_sender_that_stops_its_clock_during_a_pause_goes_on_where_it_arrives() {
+        let mut frames = stream(7, 0, 0, 25, |_| 0);
+        frames.extend(stream(7, 25 * PACKET, 3000, 25, |_| 0));
+        let out = record(frames, 3500);
+        assert_silent(&out, 500, 3000);
+        (0..25).for_each(|n| assert_stands(&out, n, 3000 + 20 * n));
+    }
+
+    #[test]
+    fn a_jump_followed_by_nothing_is_kept_where_it_arrived() {
+        let mut frames = stream(7, 0, 0, 25, |_| 0);
+        frames.push(packet(7, 4_000_000, 700, level(3)));
+        let out = record(frames, 1000);
+        assert_stands(&out, 3, 700);
+    }
+
+    #[test]
+    fn clock_drift_makes_no_gap_until_eighty_milliseconds_and_then_one_small_step() {
+        // A sender 0.1 % slow: off by 80 ms after 80 s.
+        let mut frames = Vec::new();
+        for n in 0..6000_i64 {
+            frames.push(packet(7, n as u32 * PACKET, n * 20 + n / 50, 1000));
+        }
+        let out = record(frames, 120_000);
+        let holes: Vec<usize> = (1..out.len()).filter(|at| out[*at] == 0 && out[at - 1] != 0).collect();
+        assert!(holes.iter().all(|at| *at > 80_000 * 8), "a hole before the limit: {holes:?}");
+        let steps = out[200..].chunks(8).filter(|ms| ms.iter().all(|sample| *sample == 0)).count();
+        assert!((70..=120).contains(&steps), "{steps} ms of silence were put in");
+    }
+
+    #[test]
+    fn what_comes_after_its_stretch_was_taken_is_counted_and_dropped() {
+        let mut track = Track::new(STARTED);
+        let mut out = Vec::new();
+        track.insert(&packet(7, 0, 0, 1000));
+        track.take(8000, &mut out);
+        track.insert(&packet(7, 160, 20, 1000));
+        assert_eq!(track.late_frames(), 1);
+        track.take(16000, &mut out);
+        assert!(out[8000..].iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn frames_from_before_the_start_are_cut_at_it() {
+        let mut track = Track::new(STARTED);
+        track.insert(&packet(7, 0, -500, 1000));
+        track.insert(&packet(7, 490 * 8, -10, 1000));
+        let mut out = Vec::new();
+        track.take(800, &mut out);
+        assert_eq!(track.late_frames(), 1);
+        assert!(out[..80].iter().all(|sample| *sample != 0) && out[80..].iter().all(|sample| *sample == 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_stream_panics_and_the_length_is_always_exact(
+            frames in prop::collection::vec((0_u32..3, any::<u32>(), -1000_i64..5000, 0_u16..400), 0..60), until in 0_i64..6000,
+        ) {
+            let frames = frames.into_iter().map(|(ssrc, timestamp, arrival, len)| {
+                TapFrame { len, ..packet(ssrc, timestamp, arrival, 1000) }
+            });
+            let out = record(frames.collect(), until);
+            prop_assert_eq!(out.len() as i64, until * SAMPLES_PER_MS);
+        }
+    }
+}

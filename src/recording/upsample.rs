@@ -1,0 +1,108 @@
+//! 8 kHz to 16 kHz, one channel, as a stream: the samples stay and a half-band filter puts one between each two.
+//! It delays by [`DELAY_SAMPLES`], the same for both channels, so they stay aligned. Used by the clerk only.
+
+use std::f64::consts::PI;
+use std::sync::LazyLock;
+
+/// Taps of the filter's odd phase. With β = 6 images of speech (up to 3.4 kHz) are some 60 dB down.
+const TAPS: usize = 32;
+const KAISER_BETA: f64 = 6.0;
+/// Input samples (of 8 kHz) between a sample and its place in the output: 2 ms.
+pub const DELAY_SAMPLES: usize = TAPS / 2;
+
+static FILTER: LazyLock<[f32; TAPS]> = LazyLock::new(half_band);
+
+/// The filter's memory.
+#[derive(Clone, Debug, Default)]
+pub struct Upsampler {
+    history: [f32; TAPS],
+}
+
+impl Upsampler {
+    /// Appends two samples for each of `input`.
+    pub fn push(&mut self, input: &[i16], out: &mut Vec<i16>) {
+        out.reserve(2 * input.len());
+        for sample in input {
+            self.history.copy_within(1.., 0);
+            self.history[TAPS - 1] = f32::from(*sample);
+            let between: f32 = self.history.iter().zip(FILTER.iter()).map(|(sample, tap)| sample * tap).sum();
+            // A float-to-integer `as` saturates, which is what a loud peak between two samples needs.
+            out.push(self.history[DELAY_SAMPLES - 1] as i16);
+            out.push(between.round() as i16);
+        }
+    }
+}
+
+/// A sinc half-way between samples under a Kaiser window, scaled to keep the level of a constant.
+fn half_band() -> [f32; TAPS] {
+    let centre = (TAPS as f64 - 1.0) / 2.0;
+    let taps: [f64; TAPS] = std::array::from_fn(|index| {
+        let x = index as f64 - centre;
+        let edge = x / (centre + 0.5);
+        (PI * x).sin() / (PI * x) * bessel_i0(KAISER_BETA * (1.0 - edge * edge).sqrt()) / bessel_i0(KAISER_BETA)
+    });
+    let sum: f64 = taps.iter().sum();
+    taps.map(|tap| (tap / sum) as f32)
+}
+
+/// The modified Bessel function of the first kind, order 0, by its series.
+fn bessel_i0(x: f64) -> f64 {
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for k in 1..40 {
+        term *= (x / (2.0 * f64::from(k))).powi(2);
+        sum += term;
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(hz: f64, rate: f64, count: usize, amplitude: f64) -> Vec<i16> {
+        (0..count).map(|n| (amplitude * (2.0 * PI * hz * n as f64 / rate).sin()).round() as i16).collect()
+    }
+
+    fn upsampled(input: &[i16]) -> Vec<i16> {
+        let mut out = Vec::new();
+        let mut upsampler = Upsampler::default();
+        input.chunks(77).for_each(|chunk| upsampler.push(chunk, &mut out));
+        out
+    }
+
+    /// Amplitude of one frequency (Goertzel).
+    fn strength(samples: &[i16], hz: f64, rate: f64) -> f64 {
+        let (mut sin, mut cos) = (0.0, 0.0);
+        for (n, sample) in samples.iter().enumerate() {
+            let angle = 2.0 * PI * hz * n as f64 / rate;
+            sin += f64::from(*sample) * angle.sin();
+            cos += f64::from(*sample) * angle.cos();
+        }
+        2.0 * sin.hypot(cos) / samples.len() as f64
+    }
+
+    #[test]
+    fn a_tone_keeps_its_level_and_its_image_is_a_thousandth_of_it() {
+        for hz in [300.0, 1000.0, 2000.0, 3000.0, 3400.0] {
+            let out = upsampled(&tone(hz, 8000.0, 4080, 10_000.0));
+            let steady = &out[160..8160];
+            let kept = strength(steady, hz, 16_000.0);
+            let image = strength(steady, 8000.0 - hz, 16_000.0);
+            assert!((kept - 10_000.0).abs() < 100.0, "{hz} Hz came out as {kept}");
+            assert!(image < 10.0, "the image of {hz} Hz is {image}");
+        }
+    }
+
+    #[test]
+    fn the_delay_is_what_is_stated_and_loud_peaks_do_not_wrap() {
+        let mut input = vec![0; 64];
+        input[20] = 20_000;
+        let out = upsampled(&input);
+        let loudest = out.iter().enumerate().max_by_key(|(_, sample)| **sample).map(|(at, _)| at);
+        assert_eq!(loudest, Some(2 * (20 + DELAY_SAMPLES)));
+        let square: Vec<i16> = (0..400).map(|n| if n / 4 % 2 == 0 { i16::MAX } else { i16::MIN }).collect();
+        let out = upsampled(&square);
+        assert!(out[64..].chunks(8).all(|half| half[2].signum() == half[5].signum()));
+    }
+}
