@@ -49,6 +49,7 @@ pub struct Latch {
     named: Option<SocketAddr>,
     /// When signalling last named a new address.
     signalled_at: Option<Time>,
+    send_to: Option<SocketAddr>,
     locked: Option<Locked>,
     watched: [Option<Newcomer>; WATCHED],
 }
@@ -72,10 +73,15 @@ struct Newcomer {
 impl Latch {
     /// Signalling named the far end's address. The same address again changes nothing.
     pub fn name(&mut self, now: Time, address: SocketAddr) {
-        if self.named != Some(address) {
-            self.named = Some(address);
-            self.reopen(now);
+        if self.named == Some(address) {
+            return;
         }
+        // A far end that was found where its SDP said is believed again; one behind NAT is kept where it was found.
+        if self.source().is_none_or(|source| self.named == Some(source)) {
+            self.send_to = Some(address);
+        }
+        self.named = Some(address);
+        self.reopen(now);
     }
 
     /// Signalling says that the far end starts to send again (the end of a hold): its old way through a NAT may be gone.
@@ -101,12 +107,18 @@ impl Latch {
         self.locked = Some(Locked { source, ssrc, sequence, heard_at: now });
         self.watched = [None; WATCHED];
         self.signalled_at = None;
+        self.send_to = Some(source);
         Verdict::AcceptNew
     }
 
-    /// The leg's source, once it is known: also where its audio is sent (symmetric RTP, RFC 4961).
+    /// The leg's source, once it is known.
     pub fn source(&self) -> Option<SocketAddr> {
         self.locked.map(|locked| locked.source)
+    }
+
+    /// Where the leg's audio goes: to its source (symmetric RTP, RFC 4961), or where the SDP says until it is known.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.send_to
     }
 
     /// The only addresses whose packets can matter now, when there is such a narrow choice: the socket may refuse all
@@ -256,6 +268,7 @@ mod tests {
     fn signalling_that_names_a_new_address_lets_it_in_with_one_packet() {
         let mut latch = locked(1000);
         latch.name(ms(1010), address(40));
+        assert_eq!(latch.destination(), Some(address(40)));
         assert_eq!(latch.packet(ms(1011), address(10), 1, 101), Accept, "the old one is heard until the new one speaks");
         assert_eq!(latch.packet(ms(1012), address(40), 5, 0), AcceptNew);
         assert_eq!(latch.packet(ms(1013), address(10), 1, 102), Refuse);
@@ -297,6 +310,16 @@ mod tests {
         latch.name(ms(2100), address(40));
         assert_eq!(latch.only_sources(ms(2101)), None, "signalling opened it");
         assert_eq!(latch.only_sources(ms(7099)), None);
+    }
+
+    #[test]
+    fn audio_goes_to_the_source_and_a_phone_behind_nat_is_kept_where_it_was_found() {
+        let mut latch = named();
+        assert_eq!(latch.destination(), Some(address(10)));
+        run(&mut latch, 5, 20, 1, 0..4);
+        assert_eq!(latch.destination(), Some(address(20)));
+        latch.name(ms(100), address(11));
+        assert_eq!(latch.destination(), Some(address(20)), "its SDP was no use before either");
     }
 
     #[test]

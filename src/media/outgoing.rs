@@ -33,6 +33,7 @@ pub struct Outgoing {
     /// The highest sent.
     sequence: u16,
     timestamp: u32,
+    /// When the packet with this timestamp was sent; of several with the same one (telephone-events) the first.
     sent_at: Option<Time>,
     source: Option<Source>,
     sequence_offset: u16,
@@ -96,11 +97,6 @@ impl Outgoing {
         self.payload_bytes = self.payload_bytes.wrapping_add(payload_bytes as u32);
     }
 
-    /// Forgets the source, so that its next packet begins a new run of numbers.
-    pub fn interrupt(&mut self) {
-        self.source = None;
-    }
-
     /// The stream's state for a sender report; `None` when nothing was ever sent.
     pub fn sender_info(&self, now: Time, ntp: u64) -> Option<SenderInfo> {
         let elapsed = rtp_time(now.since(self.sent_at?));
@@ -112,9 +108,9 @@ impl Outgoing {
         })
     }
 
-    /// When the last packet was sent.
-    pub fn sent_at(&self) -> Option<Time> {
-        self.sent_at
+    /// Packets sent, as sender reports count them.
+    pub fn packets(&self) -> u32 {
+        self.packets
     }
 
     /// Begins a new source: the next number, and as much RTP time as has really passed, at least one packet's.
@@ -131,8 +127,10 @@ impl Outgoing {
 
     fn advance(&mut self, now: Time, sequence: u16, timestamp: u32, marker: bool) -> Place {
         self.sequence = sequence;
-        self.timestamp = timestamp;
-        self.sent_at = Some(now);
+        if self.timestamp != timestamp || self.sent_at.is_none() {
+            self.timestamp = timestamp;
+            self.sent_at = Some(now);
+        }
         Place { sequence, timestamp, marker }
     }
 }
@@ -194,6 +192,13 @@ mod tests {
         out.place(ms(0), AGENT, 10, 0);
         assert_eq!(out.place(ms(20), AGENT, 40000, 7_000_000), place(2, 160, true));
         assert_eq!(out.place(ms(40), AGENT, 5, 3), place(3, 320, true));
+    }
+
+    #[test]
+    fn a_key_held_down_takes_its_time_in_the_stream() {
+        let mut out = Outgoing::new(5, 0, 0);
+        (0..10).for_each(|index| assert!(out.place(ms(u64::from(index) * 20), AGENT, index, 7000).is_some()));
+        assert_eq!(out.place(ms(200), MUSIC, 0, 0).unwrap().timestamp, 1600, "200 ms after the press began");
     }
 
     #[test]

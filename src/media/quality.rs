@@ -27,7 +27,7 @@ pub struct LegStats {
     pub strangers_refused: u64,
     /// Times the source moved after it was first known (NAT rebinding, re-INVITE).
     pub source_changes: u32,
-    /// Packets from the leg's source that could not be used: not RTP, unknown payload type, too long.
+    /// Packets that could not be used: not RTP, unknown payload type, too long.
     pub packets_unusable: u64,
     /// Packets that the socket refused to take.
     pub send_failures: u64,

@@ -1,13 +1,25 @@
 //! The door of the relay: start, open a leg, send it commands. It decides nothing about audio.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::command::{MediaCommand, MediaEvent, MediaPort};
-use super::tap::TapFrame;
+use super::command::{MediaCommand, MediaEvent, MediaId, MediaPort};
+use super::frame::CROSSING_FRAMES;
+use super::leg::Outlets;
+use super::net::{Poller, Waker};
+use super::ports::{PortPair, PortPool};
+use super::tap::{TapFrame, TapWriter};
+use super::thread::{self, Link, MediaThread, Order, Parts};
+use crate::clock;
+use crate::types::Time;
 
 /// How the relay is set up.
 #[derive(Clone, Debug)]
@@ -75,9 +87,37 @@ pub enum CommandRefused {
     Stopped,
 }
 
-/// Cheap to clone; every method returns at once and may be called from any thread or task.
-#[derive(Clone, Debug)]
-pub struct Relay {}
+/// Cheap to clone; every method but `stop` returns at once and may be called from any thread or task.
+#[derive(Clone)]
+pub struct Relay {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Never held while waiting for anything; media threads do not take it.
+    pool: Mutex<Pool>,
+    doors: Vec<Door>,
+    must_stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Pool {
+    ports: PortPool,
+    /// Pairs that media threads gave back, with the moment they did.
+    returned: Receiver<(PortPair, Time)>,
+}
+
+/// The way in to one media thread.
+struct Door {
+    /// Has room for `COMMANDS`, and beside them for one `Open` and one `Close` for each port pair, so that neither is
+    /// ever refused.
+    orders: SyncSender<Order>,
+    waiting: Arc<AtomicUsize>,
+    waker: Arc<Waker>,
+}
+
+/// Commands that may wait for one media thread; further ones are refused.
+const COMMANDS: usize = 4096;
 
 impl Relay {
     /// Binds the first ports and starts the media threads. Returns the tap rings, one a thread, in the threads' order.
@@ -85,23 +125,142 @@ impl Relay {
         config: RelayConfig,
         on_event: impl Fn(MediaEvent) + Send + Sync + 'static,
     ) -> Result<(Relay, Vec<rtrb::Consumer<TapFrame>>), RelayError> {
-        let _ = on_event;
-        Err(RelayError::Threads(config.threads))
+        if !(1..=256).contains(&config.threads) {
+            return Err(RelayError::Threads(config.threads));
+        }
+        let ports = PortPool::new(config.ports.clone(), config.bind, config.port_rest)?;
+        let must_stop = Arc::new(AtomicBool::new(false));
+        let on_event: Arc<dyn Fn(MediaEvent) + Send + Sync> = Arc::new(on_event);
+        let (returned_pairs, returned) = sync_channel(ports.pairs());
+        let (mut links, mut crossings) = (Vec::new(), Vec::new());
+        for _ in 0..config.threads {
+            let (sender, receiver) = sync_channel(CROSSING_FRAMES);
+            links.push(Link { crossings: sender, waker: Arc::new(Waker::new()?) });
+            crossings.push(receiver);
+        }
+        let (mut doors, mut taps, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, crossings) in crossings.into_iter().enumerate() {
+            let (orders, orders_receiver) = sync_channel(COMMANDS + 2 * ports.pairs());
+            let waiting = Arc::new(AtomicUsize::new(0));
+            let (tap, tap_reader) = TapWriter::new();
+            let parts = Parts {
+                // At most 255 by the check above.
+                index: index as u16,
+                pairs: ports.pairs(),
+                bind: ports.bind_address(),
+                silence_limit: config.silence_limit,
+                rtcp_interval: config.rtcp_interval,
+                orders: orders_receiver,
+                orders_waiting: Arc::clone(&waiting),
+                crossings,
+                links: links.clone(),
+                returned_pairs: returned_pairs.clone(),
+                must_stop: Arc::clone(&must_stop),
+                outlets: Outlets { tap, on_event: Arc::clone(&on_event) },
+            };
+            let waker = Arc::clone(&links[index].waker);
+            threads.push(spawn(parts, &waker)?);
+            doors.push(Door { orders, waiting, waker });
+            taps.push(tap_reader);
+        }
+        let pool = Mutex::new(Pool { ports, returned });
+        let inner = Inner { pool, doors, must_stop, threads: Mutex::new(threads) };
+        Ok((Relay { inner: Arc::new(inner) }, taps))
     }
 
     /// A new leg with its own port pair, on media thread `thread_hint` modulo their number. Give the legs of one call
-    /// the same hint, so that they need not cross threads.
+    /// the same hint, so that they need not cross threads. After `stop` nothing can be opened.
     pub fn open(&self, thread_hint: u64) -> Result<MediaPort, PortsExhausted> {
-        let _ = thread_hint;
-        Err(PortsExhausted { in_use: 0, resting: 0, unusable: 0 })
+        let mut pool = self.inner.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok((pair, at)) = pool.returned.try_recv() {
+            pool.ports.give_back(pair, at);
+        }
+        let taken = pool.ports.take(clock::now());
+        metrics::gauge!("perezvon_rtp_port_pairs_in_use").set(pool.ports.in_use() as f64);
+        drop(pool);
+        let pair = taken.inspect_err(|_| metrics::counter!("perezvon_rtp_ports_exhausted_total").increment(1))?;
+        let thread = (thread_hint % self.inner.doors.len() as u64) as u16;
+        let id = MediaId { thread, pair: pair.index, turn: pair.turn };
+        let port = MediaPort { id, rtp_port: pair.rtp_port, rtcp_port: pair.rtp_port + 1 };
+        match self.send(thread, Order::Open { id, pair, seed: rand::random() }) {
+            Ok(()) => Ok(port),
+            Err(_) => Err(PortsExhausted { in_use: 0, resting: 0, unusable: 0 }),
+        }
     }
 
     /// Sends a command to the thread or threads it concerns. Commands of one caller to one leg keep their order.
     pub fn command(&self, command: MediaCommand) -> Result<(), CommandRefused> {
-        let _ = command;
-        Err(CommandRefused::Stopped)
+        let (media, other) = match &command {
+            MediaCommand::Bridge { a, b } => (*a, Some(*b)),
+            MediaCommand::Connect { media, .. }
+            | MediaCommand::Unbridge { a: media }
+            | MediaCommand::Play { media, .. }
+            | MediaCommand::Stop { media }
+            | MediaCommand::Tap { media, .. }
+            | MediaCommand::Untap { media }
+            | MediaCommand::Close { media } => (*media, None),
+        };
+        if let Some(other) = other.filter(|other| other.thread != media.thread) {
+            self.send(other.thread, Order::Command(command.clone()))?;
+        }
+        self.send(media.thread, Order::Command(command))
     }
 
-    /// Ends every media thread and waits for them; open legs are closed without events.
-    pub fn stop(&self) {}
+    /// Ends every media thread and waits for them: a few milliseconds. Open legs say BYE and are closed without events.
+    /// Not to be called from the event callback, which runs on one of these threads.
+    pub fn stop(&self) {
+        self.inner.tell_to_stop();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!(name: "relay.thread_died", "a media thread had died of a defect; its legs were deaf since");
+            }
+        }
+    }
+
+    fn send(&self, thread: u16, order: Order) -> Result<(), CommandRefused> {
+        let door = self.inner.doors.get(usize::from(thread)).ok_or(CommandRefused::Stopped)?;
+        let may_always = matches!(order, Order::Open { .. } | Order::Command(MediaCommand::Close { .. }));
+        if door.waiting.fetch_add(1, Ordering::Relaxed) >= COMMANDS && !may_always {
+            door.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(CommandRefused::Full);
+        }
+        let sent = door.orders.try_send(order).map_err(|refused| {
+            door.waiting.fetch_sub(1, Ordering::Relaxed);
+            match refused {
+                TrySendError::Full(_) => CommandRefused::Full,
+                TrySendError::Disconnected(_) => CommandRefused::Stopped,
+            }
+        });
+        door.waker.ring();
+        sent
+    }
+}
+
+fn spawn(parts: Parts, waker: &Waker) -> Result<JoinHandle<()>, RelayError> {
+    let poller = Poller::new()?;
+    poller.add(waker.descriptor(), thread::WAKER)?;
+    let name = format!("media-{}", parts.index);
+    let media_thread = MediaThread::new(parts);
+    Ok(std::thread::Builder::new().name(name).spawn(move || media_thread.run(poller))?)
+}
+
+impl Inner {
+    fn tell_to_stop(&self) {
+        self.must_stop.store(true, Ordering::Relaxed);
+        self.doors.iter().for_each(|door| door.waker.ring());
+    }
+}
+
+impl Drop for Inner {
+    /// The threads end by themselves; the last handle may be dropped on one of them, so nobody waits.
+    fn drop(&mut self) {
+        self.tell_to_stop();
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Relay({} threads)", self.inner.doors.len())
+    }
 }

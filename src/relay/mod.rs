@@ -2,9 +2,18 @@
 //! audio to taps. `media` decides what a packet means; `engine` decides who hears whom and says so by commands.
 
 mod command; //  the words: commands in, events out
-mod handle; //   start, open, command
+mod frame; //    a packet between two legs
+mod handle; //   the door: start, open, command
+mod leg; //      one leg: what it says to us
+mod net; //      epoll, eventfd, recvmmsg
+mod ports; //    the pool of port pairs
+mod shield; //   a filter in the kernel against strangers
+mod speech; //   one leg: what it hears from us
 pub mod tap; //  frames for the recorder
+mod thread; //   the loop
+mod wheel; //    when the next 20 ms of each sound are due
 
 pub use command::{MediaCommand, MediaEvent, MediaId, MediaPort, PlayKind, RemoteMedia};
 pub use handle::{CommandRefused, PortsExhausted, Relay, RelayConfig, RelayError};
+pub use net::thread_cpu_nanos;
 pub use tap::{Channel, TAP_PAYLOAD_BYTES, TAP_RING_FRAMES, TapFrame};

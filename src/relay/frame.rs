@@ -1,0 +1,50 @@
+//! One packet on its way from the leg that said it to the leg that shall hear it, on the same media thread or across.
+
+use super::command::MediaId;
+use crate::media::codec::Codec;
+
+/// The longest payload that is carried: 80 ms of G.711, four times the usual.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 640;
+
+/// Packets that may wait for one media thread from all others: 80 calls' audio for a second. When it is full, packets are
+/// dropped and counted at the leg that said them.
+pub(super) const CROSSING_FRAMES: usize = 4096;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrameKind {
+    Audio(Codec),
+    /// RFC 4733.
+    TelephoneEvent,
+}
+
+/// A packet without its payload, in the numbers of the stream it came in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameHead {
+    pub from: MediaId,
+    pub to: MediaId,
+    pub kind: FrameKind,
+    pub marker: bool,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+}
+
+/// What passes from one media thread to another.
+pub(super) struct Crossing {
+    pub head: FrameHead,
+    len: usize,
+    payload: [u8; MAX_PAYLOAD_BYTES],
+}
+
+impl Crossing {
+    /// `None` when the payload is too long.
+    pub fn new(head: FrameHead, bytes: &[u8]) -> Option<Crossing> {
+        let mut payload = [0; MAX_PAYLOAD_BYTES];
+        payload.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Crossing { head, len: bytes.len(), payload })
+    }
+
+    pub fn payload(&self) -> &[u8] {
+        self.payload.get(..self.len).unwrap_or(&self.payload)
+    }
+}

@@ -1,0 +1,216 @@
+//! What a leg hears from us: its peer's packets in our own numbers, sounds, and RTCP. The other half of `leg.rs`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::{MediaId, PlayKind, RemoteMedia};
+use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
+use super::leg::{Leg, Outlets};
+use super::tap::{Channel, TapMoment};
+use crate::clock;
+use crate::media::codec::Codec;
+use crate::media::outgoing::{Place, Source};
+use crate::media::rtcp::{self, REPORT_BYTES, Report};
+use crate::media::rtp::{HEADER_BYTES, RtpHeader};
+use crate::media::sound::{PACKET_SAMPLES, Sound};
+use crate::types::Time;
+
+/// A sound in the course of being played.
+pub(super) struct Play {
+    sound: Arc<Sound>,
+    repeat: bool,
+    pub kind: PlayKind,
+    /// The next packet of the sound.
+    next: usize,
+    /// Packets played, over repetitions.
+    played: u32,
+}
+
+/// Whether a sound goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Played {
+    On,
+    Ended,
+}
+
+impl Leg {
+    /// Begins a sound in place of whatever was playing.
+    pub fn start_play(&mut self, sound: Arc<Sound>, repeat: bool, kind: PlayKind) {
+        self.plays = self.plays.wrapping_add(1);
+        self.play = Some(Play { sound, repeat, kind, next: 0, played: 0 });
+    }
+
+    /// Ends a sound; says whether there was one.
+    pub fn stop_play(&mut self) -> bool {
+        self.play.take().is_some()
+    }
+
+    /// Whether it is music or ringback that a bridge ends.
+    pub fn plays_for_waiting(&self) -> bool {
+        self.play.as_ref().is_some_and(|play| play.kind != PlayKind::Prompt)
+    }
+
+    /// Sends the next 20 ms of the sound. Before the far end is known the sound waits at its beginning.
+    pub fn play_on(&mut self, now: Time, outlets: &mut Outlets) -> Played {
+        let (Some(remote), Some(play)) = (self.remote, &mut self.play) else { return Played::On };
+        if play.next >= play.sound.packets() && play.repeat {
+            play.next = 0;
+        }
+        let sound = Arc::clone(&play.sound);
+        let Some(audio) = sound.packet(remote.codec, play.next) else {
+            self.play = None;
+            return Played::Ended;
+        };
+        let (played, kind) = (play.played, play.kind);
+        play.next += 1;
+        play.played = played.wrapping_add(1);
+        if remote.receives {
+            let source = Source::Sound { play: self.plays };
+            let timestamp = played.wrapping_mul(PACKET_SAMPLES as u32);
+            if let Some(place) = self.out.place(now, source, played as u16, timestamp) {
+                self.send_audio(now, place, &remote, audio, kind == PlayKind::Prompt, outlets);
+            }
+        }
+        Played::On
+    }
+
+    /// Passes a peer's packet on to the far end: only if it comes from the present peer and nothing else is playing.
+    pub fn say(&mut self, now: Time, head: &FrameHead, payload: &[u8], outlets: &mut Outlets) {
+        let Some(remote) = self.remote.filter(|remote| remote.receives) else { return };
+        if self.peer != Some(head.from) || self.play.is_some() {
+            return;
+        }
+        let source = Source::Peer { leg: stream_key(head.from), ssrc: head.ssrc };
+        match head.kind {
+            FrameKind::Audio(codec) => {
+                let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
+                place.marker |= head.marker;
+                let mut audio = [0; MAX_PAYLOAD_BYTES];
+                let Some(audio) = audio.get_mut(..payload.len()) else { return };
+                audio.copy_from_slice(payload);
+                codec.transcode(remote.codec, audio);
+                self.send_audio(now, place, &remote, audio, true, outlets);
+            }
+            FrameKind::TelephoneEvent => {
+                let Some(payload_type) = remote.dtmf_payload_type else { return };
+                let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
+                place.marker |= head.marker;
+                self.send(place, payload_type, payload);
+            }
+        }
+    }
+
+    fn send_audio(
+        &mut self,
+        now: Time,
+        place: Place,
+        remote: &RemoteMedia,
+        audio: &[u8],
+        is_speech: bool,
+        outlets: &mut Outlets,
+    ) {
+        self.send(place, remote.payload_type, audio);
+        if let Some(tap) = self.tap.as_mut().filter(|_| is_speech) {
+            let moment = TapMoment {
+                channel: Channel::Right,
+                arrival: now,
+                ssrc: self.out.ssrc(),
+                sequence: place.sequence,
+                timestamp: place.timestamp,
+                codec: remote.codec,
+            };
+            outlets.tap.write(tap, moment, audio);
+        }
+    }
+
+    fn send(&mut self, place: Place, payload_type: u8, payload: &[u8]) {
+        let Some(to) = self.latch.destination().filter(is_sendable) else { return };
+        let Place { sequence, timestamp, marker } = place;
+        let header = RtpHeader { marker, payload_type, sequence, timestamp, ssrc: self.out.ssrc() };
+        let mut packet = [0; HEADER_BYTES + MAX_PAYLOAD_BYTES];
+        let Some(packet) = packet.get_mut(..HEADER_BYTES + payload.len()) else { return };
+        let (head, body) = packet.split_at_mut(HEADER_BYTES);
+        head.copy_from_slice(&header.to_bytes());
+        body.copy_from_slice(payload);
+        self.out.sent(payload.len());
+        match self.pair.rtp.send_to(packet, self.pair.reachable(to, self.bind)) {
+            Ok(_) => {
+                self.stats.packets_sent += 1;
+                self.stats.bytes_sent += payload.len() as u64;
+            }
+            Err(_) => self.stats.send_failures += 1,
+        }
+    }
+
+    /// Sends a report if it is time (RFC 3550 §6.2), and says nothing before the far end is known.
+    pub fn report_if_due(&mut self, now: Time, interval: Duration) {
+        if self.remote.is_none() {
+            return;
+        }
+        if self.report_at.is_some_and(|at| now >= at) {
+            self.send_report(now, false);
+        } else if self.report_at.is_some() {
+            return;
+        }
+        // §6.3.1: between half the interval and one and a half, so that the legs' reports do not march in step.
+        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.report_at = Some(now + interval / 2 + interval.mul_f32((self.random >> 8) as f32 / (1 << 24) as f32));
+    }
+
+    /// Takes leave of the far end.
+    pub fn say_bye(&mut self, now: Time) {
+        if self.remote.is_some() {
+            self.send_report(now, true);
+        }
+    }
+
+    fn send_report(&mut self, now: Time, ends: bool) {
+        let Some(to) = self.rtcp_destination() else { return };
+        let has_sent = self.out.packets() != self.packets_at_report;
+        self.packets_at_report = self.out.packets();
+        let ntp = rtcp::ntp_from_unix_micros(clock::wall().as_micros());
+        let report = Report {
+            ssrc: self.out.ssrc(),
+            sender: self.out.sender_info(now, ntp).filter(|_| has_sent),
+            block: self.reception.report(now),
+            cname: str::from_utf8(&self.cname).unwrap_or("perezvon"),
+            ends,
+        };
+        let mut bytes = [0; REPORT_BYTES];
+        let Some(bytes) = report.write(&mut bytes).and_then(|len| bytes.get(..len)) else { return };
+        let is_shared = self.remote.is_some_and(|remote| remote.rtcp_mux);
+        let socket = if is_shared { &self.pair.rtp } else { &self.pair.rtcp };
+        if socket.send_to(bytes, self.pair.reachable(to, self.bind)).is_err() {
+            self.stats.send_failures += 1;
+        }
+    }
+
+    /// Where reports go: where the far end's come from, else where its SDP says; behind NAT, the port above its audio.
+    fn rtcp_destination(&self) -> Option<SocketAddr> {
+        let remote = self.remote?;
+        let audio = self.latch.destination()?;
+        let to = if remote.rtcp_mux {
+            audio
+        } else if let Some(source) = self.rtcp_source {
+            source
+        } else if audio.ip() == remote.rtp.ip() {
+            remote.rtcp
+        } else {
+            SocketAddr::new(audio.ip(), audio.port().saturating_add(1))
+        };
+        Some(to).filter(is_sendable)
+    }
+}
+
+/// `0.0.0.0` is an old way to say hold (RFC 3264 §8.4), and port 0 a refused stream: nothing is sent there.
+fn is_sendable(to: &SocketAddr) -> bool {
+    !to.ip().is_unspecified() && to.port() != 0
+}
+
+fn stream_key(id: MediaId) -> u64 {
+    u64::from(id.turn) << 32 | u64::from(id.thread) << 16 | u64::from(id.pair)
+}
+
+/// A packet of a sound lasts as long as the wheel's round.
+const _: () = assert!(super::wheel::PACKET.as_millis() * Codec::CLOCK_HZ as u128 == PACKET_SAMPLES as u128 * 1000);

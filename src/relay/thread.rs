@@ -1,0 +1,401 @@
+//! The loop of one media thread: sleep, obey, pass packets on, play, look after. It owns its legs; nothing is shared,
+//! locked, allocated or logged for a packet.
+//!
+//! How it sleeps decides what a packet costs. With few packets it waits in epoll and each packet wakes it. Under load a
+//! wake-up for each packet would cost more than the packet, so it wakes once a millisecond and takes all that has come.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::Duration;
+
+use super::command::{MediaCommand, MediaEvent, MediaId, PlayKind};
+use super::frame::{Crossing, FrameHead};
+use super::leg::{Leg, Outlets};
+use super::net::{BATCH, Batch, Poller, Waker};
+use super::ports::PortPair;
+use super::shield;
+use super::speech::Played;
+use super::wheel::Wheel;
+use crate::clock;
+use crate::media::sound::Sound;
+use crate::types::Time;
+
+/// What reaches a media thread from outside.
+pub(super) enum Order {
+    Open { id: MediaId, pair: PortPair, seed: [u32; 4] },
+    Command(MediaCommand),
+}
+
+/// What other threads hold of a media thread.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub crossings: SyncSender<Crossing>,
+    pub waker: Arc<Waker>,
+}
+
+/// What a media thread is made of.
+pub(super) struct Parts {
+    pub index: u16,
+    pub pairs: usize,
+    pub bind: IpAddr,
+    pub silence_limit: Duration,
+    pub rtcp_interval: Duration,
+    pub orders: Receiver<Order>,
+    /// Orders sent and not yet taken.
+    pub orders_waiting: Arc<AtomicUsize>,
+    pub crossings: Receiver<Crossing>,
+    /// All media threads, this one among them.
+    pub links: Vec<Link>,
+    pub returned_pairs: SyncSender<(PortPair, Time)>,
+    pub must_stop: Arc<AtomicBool>,
+    pub outlets: Outlets,
+}
+
+/// Under load: one wake-up in this time.
+const TICK: Duration = Duration::from_millis(1);
+/// Legs are looked after, and the load is measured, this often.
+const LOOK: Duration = Duration::from_millis(100);
+/// This many packets between two looks are load: 400 a second, four calls.
+const BUSY_PACKETS: u32 = 40;
+/// The most that one socket may take of a round: BATCH times this. What is left comes in the next round.
+const BATCHES_A_ROUND: usize = 4;
+/// Orders and crossings taken in one round.
+const ORDERS_A_ROUND: usize = 256;
+const CROSSINGS_A_ROUND: usize = 1024;
+/// Token of the waker among the tokens of sockets.
+pub(super) const WAKER: u64 = u64::MAX;
+
+pub(super) struct MediaThread {
+    parts: Parts,
+    /// By port pair.
+    legs: Vec<Option<Box<Leg>>>,
+    /// The pairs that have a leg.
+    open: Vec<u16>,
+    wheel: Wheel,
+    /// Copy of the wheel's due slot, kept to spare the allocation.
+    due: Vec<u16>,
+    woke_at: Time,
+    looked_at: Time,
+    packets_since_look: u32,
+    is_busy: bool,
+}
+
+impl MediaThread {
+    pub fn new(parts: Parts) -> MediaThread {
+        let mut legs = Vec::new();
+        legs.resize_with(parts.pairs, || None);
+        MediaThread {
+            parts,
+            legs,
+            open: Vec::new(),
+            wheel: Wheel::default(),
+            due: Vec::new(),
+            woke_at: Time::ZERO,
+            looked_at: Time::ZERO,
+            packets_since_look: 0,
+            is_busy: false,
+        }
+    }
+
+    /// Runs until it is told to stop, or until nobody is left who could tell it anything.
+    pub fn run(mut self, mut poller: Poller) {
+        let mut batch = Batch::new();
+        loop {
+            let ready = self.sleep(&mut poller);
+            let must_stop = self.parts.must_stop.load(Ordering::Relaxed);
+            if must_stop || !self.obey(&poller) {
+                break;
+            }
+            self.take_crossings();
+            for index in 0..ready {
+                match poller.token(index) {
+                    // Heard before the queues are looked into again, in the next round at the latest.
+                    Some(WAKER) => self.hear_waker(&poller),
+                    Some(token) => self.receive(token, &mut batch),
+                    None => {}
+                }
+            }
+            self.play(clock::now());
+            self.look_after();
+            self.parts.outlets.tap.deliver_ends();
+        }
+        let now = clock::now();
+        self.legs.iter_mut().flatten().for_each(|leg| leg.say_bye(now));
+    }
+
+    fn hear_waker(&mut self, poller: &Poller) {
+        if let Some(link) = self.parts.links.get(usize::from(self.parts.index)) {
+            link.waker.heard();
+        }
+        self.obey(poller);
+        self.take_crossings();
+    }
+
+    /// Sleeps until there is something to do and returns how many descriptors are ready.
+    fn sleep(&mut self, poller: &mut Poller) -> usize {
+        let now = clock::now();
+        let due = self.next_due().map(|due| due.since(now));
+        let timeout_ms = if self.is_busy {
+            let tick = (self.woke_at + TICK).since(now);
+            pause(due.map_or(tick, |due| due.min(tick)));
+            0
+        } else {
+            match due {
+                None => -1,
+                // epoll counts whole milliseconds; the rest is slept exactly.
+                Some(due) if due < Duration::from_millis(1) => {
+                    pause(due);
+                    0
+                }
+                Some(due) => i32::try_from(due.as_millis()).unwrap_or(i32::MAX),
+            }
+        };
+        let ready = poller.wait(timeout_ms);
+        self.woke_at = clock::now();
+        ready
+    }
+
+    fn next_due(&self) -> Option<Time> {
+        let look = (!self.open.is_empty()).then(|| self.looked_at + LOOK);
+        [look, self.wheel.next_due()].into_iter().flatten().min()
+    }
+
+    /// Carries out waiting orders; false when nobody can send any more.
+    fn obey(&mut self, poller: &Poller) -> bool {
+        for _ in 0..ORDERS_A_ROUND {
+            let order = match self.parts.orders.try_recv() {
+                Ok(order) => order,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            };
+            self.parts.orders_waiting.fetch_sub(1, Ordering::Relaxed);
+            match order {
+                Order::Open { id, pair, seed } => self.open(poller, id, pair, seed),
+                Order::Command(command) => self.command(poller, command),
+            }
+        }
+        // More may wait: do not sleep on them.
+        if let Some(link) = self.parts.links.get(usize::from(self.parts.index)) {
+            link.waker.ring();
+        }
+        true
+    }
+
+    fn open(&mut self, poller: &Poller, id: MediaId, pair: PortPair, seed: [u32; 4]) {
+        let token = u64::from(pair.index) << 1;
+        // Registration fails only for want of kernel memory; the leg is then silent, is reported so, and ends.
+        let _ = poller.add(&pair.rtp, token);
+        let _ = poller.add(&pair.rtcp, token | 1);
+        if self.open.is_empty() {
+            self.looked_at = clock::now();
+        }
+        self.open.push(pair.index);
+        let index = usize::from(pair.index);
+        if let Some(place) = self.legs.get_mut(index) {
+            *place = Some(Box::new(Leg::new(id, pair, self.parts.bind, seed)));
+        }
+    }
+
+    fn command(&mut self, poller: &Poller, command: MediaCommand) {
+        let now = clock::now();
+        match command {
+            MediaCommand::Connect { media, remote } => {
+                if let Some(leg) = leg(&mut self.legs, media) {
+                    leg.connect(now, remote);
+                }
+            }
+            MediaCommand::Bridge { a, b } => {
+                self.bridge(a, b);
+                self.bridge(b, a);
+            }
+            MediaCommand::Unbridge { a } => self.unbridge(a),
+            MediaCommand::Play { media, sound, repeat, kind } => self.start_play(now, media, sound, repeat, kind),
+            MediaCommand::Stop { media } => self.stop_play(media),
+            MediaCommand::Tap { media, key } => self.tap(now, media, Some(key)),
+            MediaCommand::Untap { media } => self.tap(now, media, None),
+            MediaCommand::Close { media } => self.close(poller, now, media),
+        }
+    }
+
+    /// Makes `b` the peer of `a`, if `a` is ours. The other direction is the business of `b`'s thread.
+    fn bridge(&mut self, a: MediaId, b: MediaId) {
+        let Some(one) = leg(&mut self.legs, a).filter(|_| a != b) else { return };
+        let former = one.peer.replace(b);
+        let waits = one.plays_for_waiting();
+        if let Some(former) = former.filter(|former| *former != b) {
+            self.forget_peer(former, a);
+        }
+        if waits {
+            self.stop_play(a);
+        }
+    }
+
+    fn unbridge(&mut self, a: MediaId) {
+        if let Some(b) = leg(&mut self.legs, a).and_then(|leg| leg.peer.take()) {
+            self.forget_peer(b, a);
+        }
+    }
+
+    /// `a` no longer hears `b`, if it still did. A leg of another thread is not told: its packets find no peer here, and
+    /// it hears none from here, which is the same to the ear, and cannot overtake a later `Bridge`.
+    fn forget_peer(&mut self, a: MediaId, b: MediaId) {
+        if let Some(leg) = leg(&mut self.legs, a).filter(|leg| leg.peer == Some(b)) {
+            leg.peer = None;
+        }
+    }
+
+    fn start_play(&mut self, now: Time, media: MediaId, sound: Arc<Sound>, repeat: bool, kind: PlayKind) {
+        self.stop_play(media);
+        // What is due by now comes first, so that the new sound's first turn is a whole packet away.
+        self.play(now);
+        let Some(leg) = leg(&mut self.legs, media) else { return };
+        leg.start_play(sound, repeat, kind);
+        if leg.play_on(now, &mut self.parts.outlets) == Played::Ended {
+            (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
+        } else {
+            self.wheel.add(now, media.pair);
+        }
+    }
+
+    fn stop_play(&mut self, media: MediaId) {
+        if leg(&mut self.legs, media).is_some_and(|leg| leg.stop_play()) {
+            self.wheel.remove(media.pair);
+        }
+    }
+
+    fn tap(&mut self, now: Time, media: MediaId, key: Option<u32>) {
+        if let Some(leg) = leg(&mut self.legs, media) {
+            leg.tap(now, key, &mut self.parts.outlets);
+        }
+    }
+
+    fn close(&mut self, poller: &Poller, now: Time, media: MediaId) {
+        if leg(&mut self.legs, media).is_none() {
+            return;
+        }
+        self.unbridge(media);
+        self.stop_play(media);
+        self.tap(now, media, None);
+        let Some(mut leg) = self.legs.get_mut(usize::from(media.pair)).and_then(Option::take) else { return };
+        leg.say_bye(now);
+        let stats = leg.stats();
+        let pair = leg.pair;
+        for socket in [&pair.rtp, &pair.rtcp] {
+            // Neither can fail for a socket that was added; a kernel without filters lets late packets pile up, and the
+            // pool reads them away.
+            let _ = poller.remove(socket);
+            let _ = shield::refuse_all(socket);
+        }
+        self.open.retain(|index| *index != media.pair);
+        // The queue has room for every pair there is; it is closed only when the relay is gone.
+        let _ = self.parts.returned_pairs.try_send((pair, now));
+        (self.parts.outlets.on_event)(MediaEvent::Closed { media, stats });
+    }
+
+    /// Reads what has come to one socket.
+    fn receive(&mut self, token: u64, batch: &mut Batch) {
+        let index = usize::try_from(token >> 1).unwrap_or(usize::MAX);
+        let is_rtcp = token & 1 == 1;
+        for _ in 0..BATCHES_A_ROUND {
+            let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
+            let count = batch.receive(if is_rtcp { &leg.pair.rtcp } else { &leg.pair.rtp });
+            let now = clock::now();
+            self.packets_since_look = self.packets_since_look.saturating_add(count as u32);
+            for (source, bytes) in (0..count).filter_map(|place| batch.packet(place)) {
+                let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
+                if is_rtcp {
+                    leg.hear_rtcp(now, source, bytes);
+                } else if let Some((head, payload)) = leg.hear(now, source, bytes, &mut self.parts.outlets) {
+                    self.pass_on(now, head, payload);
+                }
+            }
+            if count < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn pass_on(&mut self, now: Time, head: FrameHead, payload: &[u8]) {
+        if head.to.thread == self.parts.index {
+            if let Some(peer) = leg(&mut self.legs, head.to) {
+                peer.say(now, &head, payload, &mut self.parts.outlets);
+            }
+            return;
+        }
+        let is_on_its_way = Crossing::new(head, payload).is_some_and(|crossing| self.cross(crossing, head.to.thread));
+        if !is_on_its_way && let Some(leg) = leg(&mut self.legs, head.from) {
+            leg.count_dropped_frame();
+        }
+    }
+
+    fn cross(&self, crossing: Crossing, thread: u16) -> bool {
+        let Some(link) = self.parts.links.get(usize::from(thread)) else { return false };
+        let is_sent = link.crossings.try_send(crossing).is_ok();
+        link.waker.ring();
+        is_sent
+    }
+
+    fn take_crossings(&mut self) {
+        for _ in 0..CROSSINGS_A_ROUND {
+            let Ok(crossing) = self.parts.crossings.try_recv() else { return };
+            self.packets_since_look = self.packets_since_look.saturating_add(1);
+            if let Some(leg) = leg(&mut self.legs, crossing.head.to) {
+                leg.say(clock::now(), &crossing.head, crossing.payload(), &mut self.parts.outlets);
+            }
+        }
+        if let Some(link) = self.parts.links.get(usize::from(self.parts.index)) {
+            link.waker.ring();
+        }
+    }
+
+    fn play(&mut self, now: Time) {
+        loop {
+            self.due.clear();
+            let Some(due) = self.wheel.advance(now) else { return };
+            self.due.extend_from_slice(due);
+            for place in 0..self.due.len() {
+                let pair = self.due.get(place).copied().unwrap_or(u16::MAX);
+                let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) else { continue };
+                if leg.play_on(now, &mut self.parts.outlets) == Played::Ended {
+                    let media = leg.id;
+                    self.wheel.remove(pair);
+                    (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
+                }
+            }
+        }
+    }
+
+    fn look_after(&mut self) {
+        if self.open.is_empty() {
+            self.is_busy = false;
+            return;
+        }
+        let now = self.woke_at;
+        if now.since(self.looked_at) < LOOK {
+            return;
+        }
+        self.looked_at = now;
+        self.is_busy = self.packets_since_look >= BUSY_PACKETS;
+        self.packets_since_look = 0;
+        for place in 0..self.open.len() {
+            let pair = self.open.get(place).copied().unwrap_or(u16::MAX);
+            if let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) {
+                leg.look_after(now, self.parts.silence_limit, &mut self.parts.outlets);
+                leg.report_if_due(now, self.parts.rtcp_interval);
+            }
+        }
+    }
+}
+
+/// The leg of this name, if it still lives.
+fn leg(legs: &mut [Option<Box<Leg>>], id: MediaId) -> Option<&mut Leg> {
+    legs.get_mut(usize::from(id.pair))?.as_deref_mut().filter(|leg| leg.id == id)
+}
+
+fn pause(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
+}
