@@ -13,6 +13,7 @@ mod lanes;
 mod log;
 mod recordings;
 mod sessions;
+mod set_up;
 mod site;
 mod sql;
 mod text;
