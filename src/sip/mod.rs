@@ -2,6 +2,7 @@
 //! them. Bytes and times come in, bytes and events go out. Only `gateway` and `engine` look inside.
 
 pub mod auth;
+pub mod dialog;
 pub mod endpoint;
 pub mod registrar;
 pub mod transaction;

@@ -70,12 +70,11 @@ pub struct Limits {
     pub contacts_per_user: usize,
     /// Contacts dialled at once for one user.
     pub forks: usize,
-    pub body_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { legs: 20_000, transactions: 200_000, contacts_per_user: 8, forks: 8, body_bytes: 32_768 }
+        Limits { legs: 20_000, transactions: 200_000, contacts_per_user: 8, forks: 8 }
     }
 }
 

@@ -28,6 +28,7 @@ impl Status {
     pub const UNSUPPORTED_URI_SCHEME: Status = Status(416);
     pub const BAD_EXTENSION: Status = Status(420);
     pub const INTERVAL_TOO_BRIEF: Status = Status(423);
+    pub const BAD_INFO_PACKAGE: Status = Status(469);
     pub const TEMPORARILY_UNAVAILABLE: Status = Status(480);
     pub const CALL_DOES_NOT_EXIST: Status = Status(481);
     pub const LOOP_DETECTED: Status = Status(482);
@@ -35,6 +36,7 @@ impl Status {
     pub const BUSY_HERE: Status = Status(486);
     pub const REQUEST_TERMINATED: Status = Status(487);
     pub const NOT_ACCEPTABLE_HERE: Status = Status(488);
+    pub const BAD_EVENT: Status = Status(489);
     pub const REQUEST_PENDING: Status = Status(491);
     pub const SERVER_INTERNAL_ERROR: Status = Status(500);
     pub const NOT_IMPLEMENTED: Status = Status(501);

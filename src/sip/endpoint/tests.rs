@@ -1,0 +1,1 @@
+//! The endpoint from outside: messages in as text, messages out as text.
