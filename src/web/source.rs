@@ -1,0 +1,155 @@
+//! Where a request really comes from: the peer of the connection, or what a trusted proxy says of it.
+//! Rate limits, the `Secure` flag and the Origin check read it; a stranger's `X-Forwarded-*` changes nothing.
+
+use std::net::IpAddr;
+
+use axum::http::HeaderMap;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::request::Parts;
+
+use crate::site::Network;
+
+/// The other end of the TCP connection, put into every request by `server`.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    pub address: IpAddr,
+    pub is_tls: bool,
+}
+
+/// The client, as far as we believe the proxies between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub address: IpAddr,
+    pub is_https: bool,
+    /// `host[:port]` that the client asked for.
+    pub host: Option<String>,
+}
+
+impl Source {
+    pub fn of(parts: &Parts, trusted: &[Network]) -> Source {
+        let peer = parts.extensions.get::<Peer>().copied();
+        let peer = peer.unwrap_or(Peer { address: IpAddr::from([0, 0, 0, 0]), is_tls: false });
+        let own_host = text(&parts.headers, HOST.as_str()).or_else(|| parts.uri.authority().map(|host| host.as_str()));
+        if !is_trusted(peer.address, trusted) {
+            return Source { address: peer.address, is_https: peer.is_tls, host: own_host.map(str::to_string) };
+        }
+        let proto = text(&parts.headers, "x-forwarded-proto").and_then(|value| value.split(',').next());
+        Source {
+            address: client_behind(&parts.headers, peer.address, trusted),
+            is_https: proto.map_or(peer.is_tls, |proto| proto.trim().eq_ignore_ascii_case("https")),
+            host: text(&parts.headers, "x-forwarded-host").or(own_host).map(|host| host.trim().to_string()),
+        }
+    }
+
+    /// Whether the request was made by a page of ours, or by no page at all (no `Origin`). The scheme counts only when we
+    /// know that we are https: a proxy that ends TLS may not be among the trusted ones.
+    pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let Some(origin) = origins.next() else { return true };
+        let (Ok(origin), None) = (origin.to_str(), origins.next()) else { return false };
+        let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        let default_port = match scheme {
+            "https" => ":443",
+            "http" if !self.is_https => ":80",
+            _ => return false,
+        };
+        let plain = |host: &str| host.strip_suffix(default_port).unwrap_or(host).to_ascii_lowercase();
+        self.host.as_deref().is_some_and(|host| plain(host) == plain(authority))
+    }
+}
+
+/// The last address in `X-Forwarded-For` that is not one of our proxies: what stands left of it anyone can have written.
+fn client_behind(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
+    let chain: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    let mut client = peer;
+    for hop in chain.iter().rev() {
+        let Ok(address) = hop.parse::<IpAddr>() else { break };
+        client = address;
+        if !is_trusted(address, trusted) {
+            break;
+        }
+    }
+    client
+}
+
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| covers(network, address))
+}
+
+fn covers(network: &Network, address: IpAddr) -> bool {
+    let prefix = u32::from(network.prefix);
+    match (network.address, address.to_canonical()) {
+        (IpAddr::V4(net), IpAddr::V4(ip)) => (net.to_bits() ^ ip.to_bits()).checked_shr(32 - prefix.min(32)).unwrap_or(0) == 0,
+        (IpAddr::V6(net), IpAddr::V6(ip)) => (net.to_bits() ^ ip.to_bits()).checked_shr(128 - prefix.min(128)).unwrap_or(0) == 0,
+        _ => false,
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn source(peer: &str, is_tls: bool, headers: &[(&str, &str)], trusted: &[(&str, u8)]) -> (Source, HeaderMap) {
+        let mut request = Request::builder().uri("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(Peer { address: peer.parse().unwrap(), is_tls });
+        let trusted: Vec<Network> = trusted
+            .iter()
+            .map(|(address, prefix)| Network { address: address.parse().unwrap(), prefix: *prefix, port: None })
+            .collect();
+        (Source::of(&parts, &trusted), parts.headers)
+    }
+
+    #[test]
+    fn a_stranger_cannot_choose_its_address_and_a_trusted_proxy_can() {
+        let forged =
+            [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https"), ("host", "a"), ("x-forwarded-host", "b")];
+        let (stranger, _) = source("198.51.100.1", false, &forged, &[("10.0.0.0", 8)]);
+        assert_eq!(stranger, Source { address: "198.51.100.1".parse().unwrap(), is_https: false, host: Some("a".into()) });
+        let (proxied, _) = source("10.1.2.3", false, &forged, &[("10.0.0.0", 8)]);
+        assert_eq!(proxied, Source { address: "203.0.113.9".parse().unwrap(), is_https: true, host: Some("b".into()) });
+    }
+
+    #[test]
+    fn only_the_hop_before_our_proxies_counts() {
+        let chain = [("x-forwarded-for", "1.1.1.1, 203.0.113.9, 10.0.0.2")];
+        assert_eq!(source("10.0.0.1", false, &chain, &[("10.0.0.0", 8)]).0.address, "203.0.113.9".parse::<IpAddr>().unwrap());
+        let garbage = [("x-forwarded-for", "1.1.1.1, nonsense, 10.0.0.2")];
+        assert_eq!(source("10.0.0.1", false, &garbage, &[("10.0.0.0", 8)]).0.address, "10.0.0.2".parse::<IpAddr>().unwrap());
+        assert_eq!(source("10.0.0.1", false, &[], &[("0.0.0.0", 0)]).0.address, "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn an_origin_is_ours_only_with_our_host_and_port_and_no_downgrade() {
+        for (is_tls, host, origin, ours) in [
+            (false, "localhost:8080", "http://localhost:8080", true),
+            (false, "Crm.example", "https://crm.example", true),
+            (false, "crm.example:443", "https://crm.example", true),
+            (true, "crm.example", "http://crm.example", false),
+            (false, "crm.example", "https://crm.example.evil.test", false),
+            (false, "localhost:8080", "http://localhost:8081", false),
+            (false, "localhost:8080", "null", false),
+            (false, "localhost:8080", "chrome-extension://localhost:8080", false),
+        ] {
+            let (source, headers) = source("127.0.0.1", is_tls, &[("host", host), ("origin", origin)], &[]);
+            assert_eq!(source.allows_origin(&headers), ours, "{origin} at {host}");
+        }
+        let (source, headers) = source("127.0.0.1", false, &[("host", "a")], &[]);
+        assert!(source.allows_origin(&headers), "no Origin at all is a program, not a page");
+    }
+}
