@@ -239,13 +239,14 @@ async fn insert(tx: &mut Tx, cards: &[&Card], stub_number: Option<&str>) -> Resu
 }
 
 async fn insert_indexes(tx: &mut Tx, cards: &[&Card]) -> Result<(), sqlx::Error> {
-    let numbers = cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string())));
-    let emails = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase())));
+    // Collected before the first wait: rustc cannot prove a future `Send` that holds these closures.
+    let numbers: Vec<_> = cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string()))).collect();
+    let emails: Vec<_> = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase()))).collect();
     insert_pairs(tx, "insert into card_numbers (e164, card_id) values ", numbers).await?;
     insert_pairs(tx, "insert into card_emails (email, card_id) values ", emails).await
 }
 
-async fn insert_pairs(tx: &mut Tx, text: &'static str, pairs: impl Iterator<Item = (CardId, String)>) -> Result<(), sqlx::Error> {
+async fn insert_pairs(tx: &mut Tx, text: &'static str, pairs: Vec<(CardId, String)>) -> Result<(), sqlx::Error> {
     let mut sql = Sql::new(text);
     let mut is_empty = true;
     for (card, value) in pairs {

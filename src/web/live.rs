@@ -117,11 +117,10 @@ impl Stream {
         if !self.is_valid().await {
             return close(REVOKED, "session revoked");
         }
-        let mut feed = match self.state.log().follow(Some(self.viewer.login.clone()), after).await {
+        let mut feed = match self.state.log().follow(Some(self.viewer.login.clone()), after) {
             Ok(feed) => feed,
             Err(FollowError::Expired) => return close(EXPIRED, "seq expired"),
             Err(FollowError::Stopping) => return close(GOING_AWAY, "the server is stopping"),
-            Err(FollowError::Store(_)) => return close(OVERLOADED, "the database does not answer"),
         };
         // `newest`: how much of the past is still to come.
         let newest = self.state.log().last_seq().max(feed.ready_seq());
@@ -150,6 +149,7 @@ impl Stream {
                 next = feed.next() => match next {
                     Ok(recorded) => self.carry(&feed, &recorded).await,
                     Err(FeedEnd::TooSlow) => Err(close(TOO_SLOW, "too slow, resume")),
+                    Err(FeedEnd::Expired) => Err(close(EXPIRED, "seq expired")),
                     Err(FeedEnd::Stopped) => Err(close(GOING_AWAY, "the server is stopping")),
                     Err(FeedEnd::Store(_)) => Err(close(OVERLOADED, "the database does not answer")),
                 },
