@@ -14,7 +14,7 @@ use super::job::{Block, Job, Opening, Place, Shared};
 use super::sealer::Sealing;
 use super::track::{SAMPLES_PER_MS, Track, position_at};
 use super::upsample::Upsampler;
-use super::wav::MAX_FRAMES;
+use super::wav::{FRAME_BYTES, MAX_FRAMES};
 use super::{BeginRecording, EventSink, RecorderConfig, RecordingEvent};
 use crate::clock;
 use crate::events::{Gap, Mark, MarkKind, RecordingState, RecordingView};
@@ -28,6 +28,8 @@ const TICK: Duration = Duration::from_millis(20);
 const HOLD: Duration = Duration::from_millis(250);
 /// Audio that may wait for the disk, a recording. Beyond it, gaps.
 const MAX_BACKLOG_MS: u64 = 4000;
+/// The most that one block holds, at 8 kHz.
+const LONGEST_BLOCK: i64 = 1000 * SAMPLES_PER_MS;
 /// A recording whose taps ended this long ago, and which nobody finished, is finished: silence for ever helps nobody.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
@@ -107,7 +109,8 @@ impl Clerk {
         self.finish_all(clock::now());
     }
 
-    fn obey(&mut self, order: Order) {
+    /// Carries out one command.
+    pub fn obey(&mut self, order: Order) {
         match order {
             Order::Begin(begin, place) => self.begin(&begin, place),
             Order::Mark { key, kind, label, at } => {
@@ -192,7 +195,8 @@ impl Clerk {
         }
     }
 
-    fn finish_all(&mut self, now: Time) {
+    /// Ends every recording now.
+    pub fn finish_all(&mut self, now: Time) {
         self.empty_rings();
         for (_, running) in std::mem::take(&mut self.running) {
             self.end(running, now);
@@ -264,7 +268,7 @@ impl Running {
         let last = self.last_arrival[0].max(self.last_arrival[1]);
         if self.finish.is_none() && self.has_ended == [true; 2] && now.since(last) >= FORGOTTEN_AFTER {
             warn!(recording.id = %self.id, "recording {} ends: its taps ended long ago and nobody finished it", self.id);
-            self.finish = Some(position_at(self.started, last).max(self.taken));
+            self.finish = Some(position_at(self.started, last).max(0));
         }
     }
 
@@ -286,20 +290,27 @@ impl Running {
         i64::try_from(MAX_FRAMES).unwrap_or(i64::MAX) / scale
     }
 
-    /// Takes both channels up to `until` and hands them to the writer, or leaves them out when its backlog is full.
+    /// Takes both channels up to `until` and hands them to the writer, a second at most in a block, so that a clerk that
+    /// was stopped for an hour does not build an hour in memory.
     fn hand_over(&mut self, until: i64, sample_rate: u32, writers: &[Sender<Job>], scratch: &mut Scratch) {
         let longest = self.longest(sample_rate);
         if until >= longest {
             self.finish = Some(longest);
         }
-        let (from, until) = (self.taken, until.min(longest));
-        if until <= from {
-            return;
+        let until = until.min(longest);
+        while self.taken < until {
+            let next = until.min(self.taken + LONGEST_BLOCK);
+            self.hand_over_block(next, sample_rate, writers, scratch);
         }
+    }
+
+    /// One block, or none when the backlog is full: it is left out then.
+    fn hand_over_block(&mut self, until: i64, sample_rate: u32, writers: &[Sender<Job>], scratch: &mut Scratch) {
+        let from = self.taken;
         let samples = self.interleaved(until, scratch);
         let block = Block { position: frames(from, sample_rate), samples };
         self.taken = until;
-        let most = usize::try_from(MAX_BACKLOG_MS * u64::from(sample_rate) / 1000 * 4).unwrap_or(usize::MAX);
+        let most = usize::try_from(MAX_BACKLOG_MS * u64::from(sample_rate) / 1000 * FRAME_BYTES).unwrap_or(usize::MAX);
         if self.shared.backlog_bytes() + block.bytes() > most {
             self.left_out_since.get_or_insert((from, self.shared.condition().gap_reason()));
             return;

@@ -19,6 +19,8 @@ mod notes; //      marks and gaps beside the growing audio
 pub mod peaks; //  loudness for the player's waveform
 pub mod repair; // what a kill left behind
 mod sealer; //     sync, final name, Ready
+#[cfg(test)]
+mod rehearsal; //  clerk, writer and sealer on a made-up clock and a sick disk
 mod track; //      one side: frames placed on the time line
 mod upsample; //   8 kHz to 16 kHz
 mod wav; //        one growing file over hound

@@ -23,12 +23,17 @@ pub enum Sealing {
 /// Until the clerk and every writer are gone.
 pub fn run(disk: &dyn Disk, on_event: &EventSink, sealings: &Receiver<Sealing>, has_left_some: &AtomicBool) {
     for sealing in sealings {
-        match sealing {
-            Sealing::Seal { view, paths } => on_event(seal(disk, view, paths, has_left_some)),
-            Sealing::Settle(paths) => {
-                if let Err(error) = disk.remove(&paths.notes) {
-                    debug!(error = %error, "notes that are no longer needed stay: {error}");
-                }
+        take(disk, on_event, sealing, has_left_some);
+    }
+}
+
+/// One file.
+pub fn take(disk: &dyn Disk, on_event: &EventSink, sealing: Sealing, has_left_some: &AtomicBool) {
+    match sealing {
+        Sealing::Seal { view, paths } => on_event(seal(disk, view, paths, has_left_some)),
+        Sealing::Settle(paths) => {
+            if let Err(error) = disk.remove(&paths.notes) {
+                debug!(error = %error, "notes that are no longer needed stay: {error}");
             }
         }
     }

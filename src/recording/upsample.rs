@@ -59,10 +59,7 @@ fn bessel_i0(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tone(hz: f64, rate: f64, count: usize, amplitude: f64) -> Vec<i16> {
-        (0..count).map(|n| (amplitude * (2.0 * PI * hz * n as f64 / rate).sin()).round() as i16).collect()
-    }
+    use crate::media::tones::{Sine, power};
 
     fn upsampled(input: &[i16]) -> Vec<i16> {
         let mut out = Vec::new();
@@ -71,24 +68,14 @@ mod tests {
         out
     }
 
-    /// Amplitude of one frequency (Goertzel).
-    fn strength(samples: &[i16], hz: f64, rate: f64) -> f64 {
-        let (mut sin, mut cos) = (0.0, 0.0);
-        for (n, sample) in samples.iter().enumerate() {
-            let angle = 2.0 * PI * hz * n as f64 / rate;
-            sin += f64::from(*sample) * angle.sin();
-            cos += f64::from(*sample) * angle.cos();
-        }
-        2.0 * sin.hypot(cos) / samples.len() as f64
-    }
-
     #[test]
     fn a_tone_keeps_its_level_and_its_image_is_a_thousandth_of_it() {
         for hz in [300.0, 1000.0, 2000.0, 3000.0, 3400.0] {
-            let out = upsampled(&tone(hz, 8000.0, 4080, 10_000.0));
+            let tone: Vec<i16> = Sine::new(hz, 8000, 10_000).take(4080).collect();
+            let out = upsampled(&tone);
             let steady = &out[160..8160];
-            let kept = strength(steady, hz, 16_000.0);
-            let image = strength(steady, 8000.0 - hz, 16_000.0);
+            let amplitude = |hz| (2.0 * power(steady, 16_000, hz)).sqrt();
+            let (kept, image) = (amplitude(hz), amplitude(8000.0 - hz));
             assert!((kept - 10_000.0).abs() < 100.0, "{hz} Hz came out as {kept}");
             assert!(image < 10.0, "the image of {hz} Hz is {image}");
         }

@@ -97,7 +97,8 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, job: Job, now: Time) {
+    /// Takes one order from the clerk.
+    pub fn take(&mut self, job: Job, now: Time) {
         let id = match job {
             Job::Open(opening) => {
                 let id = opening.view.id;
@@ -129,7 +130,8 @@ impl Writer {
         id
     }
 
-    fn retry(&mut self, now: Time) {
+    /// Tries the disk again for every recording whose time has come.
+    pub fn retry(&mut self, now: Time) {
         let is_due = |growing: &Growing| growing.retry_at.is_some_and(|at| at <= now || growing.is_given_up(now));
         let due: Vec<_> = self.growing.iter().filter(|(_, growing)| is_due(growing)).map(|(id, _)| *id).collect();
         for id in due {
