@@ -39,6 +39,11 @@ impl StreamFramer {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// No message has begun to come in.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_none() && self.buffer.is_empty()
+    }
+
     /// The next frame; `None` when more bytes are needed. After an error the stream is lost: close it.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FramingError> {
         if self.head.is_none() {

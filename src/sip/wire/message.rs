@@ -43,7 +43,7 @@ pub struct BadRequest {
 
 impl Message {
     /// Reads one datagram. Bytes after the length that Content-Length gives are dropped (RFC 3261 §18.3).
-    pub fn parse(datagram: &Bytes) -> Result<Message, ParseError> {
+    pub fn parse(datagram: &[u8]) -> Result<Message, ParseError> {
         parse::datagram(datagram)
     }
 

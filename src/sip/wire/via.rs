@@ -96,7 +96,7 @@ impl Via {
 fn sent_by(lexer: &mut Lexer) -> Result<(Host, Option<u16>), &'static str> {
     let host = match lexer.rest().starts_with('[') {
         true => lexer.take_while(|byte| byte.is_ascii_hexdigit() || b"[]:.".contains(&byte)),
-        false => lexer.take_while(|byte| is_token_byte(byte)),
+        false => lexer.take_while(is_token_byte),
     };
     let host = lexer.text(host);
     // The brackets' run above took the port along when no space stood before its colon.

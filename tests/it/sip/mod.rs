@@ -1,1 +1,4 @@
-//! (being built)
+//! SIP from the outside: the torture messages of the RFCs, and real sockets.
+
+mod torture;
+mod transport;

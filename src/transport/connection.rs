@@ -1,0 +1,128 @@
+//! One TCP connection from its first byte to its last: reads messages and keep-alives, writes what is queued.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Received;
+use super::counters::count;
+use super::registry::WriteQueueEnd;
+use super::sender::Shared;
+use crate::clock;
+use crate::sip::wire::{Flaw, Flow, Frame, FramingError, Message, ParseError, StreamFramer};
+
+const READ_BYTES: usize = 8192;
+
+/// After the peer's last word: time for the endpoint's answer to get out.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why reading ended.
+enum Ended {
+    /// The peer was silent for too long, or the socket failed.
+    Gone,
+    /// The peer will send no more, or nothing that can be cut into messages; it may still want the last answer.
+    LastWordSaid,
+}
+
+/// Serves the connection until either side ends it, then reports it closed.
+pub(super) async fn run(shared: &Shared, stream: TcpStream, flow: Flow, mut end: WriteQueueEnd) {
+    let (mut reader, mut writer) = stream.into_split();
+    tokio::select! {
+        ended = read(shared, &mut reader, flow) => if matches!(ended, Ended::LastWordSaid) {
+            let _ = timeout(LAST_WORDS, write(shared, &mut writer, &mut end)).await;
+        },
+        () = write(shared, &mut writer, &mut end) => {}
+    }
+    // What is still queued is lost, as it would be in the kernel's buffer.
+    shared.connections.remove(flow.connection);
+    let _ = timeout(LAST_WORDS, writer.shutdown()).await;
+    let _ = shared.inbound.send(Received::Closed { flow }).await;
+}
+
+async fn read(shared: &Shared, reader: &mut OwnedReadHalf, flow: Flow) -> Ended {
+    let mut framer = StreamFramer::new();
+    let mut chunk = BytesMut::with_capacity(READ_BYTES);
+    // Set while a message is owed: the first one, and the rest of one that has begun.
+    let mut message_due = Some(Instant::now() + shared.limits.message_timeout);
+    loop {
+        chunk.clear();
+        let until = message_due.unwrap_or_else(|| Instant::now() + shared.limits.idle_timeout);
+        match timeout_at(until, reader.read_buf(&mut chunk)).await {
+            Ok(Ok(1..)) => framer.push(&chunk),
+            Ok(Ok(0)) => return Ended::LastWordSaid,
+            Ok(Err(_)) => return Ended::Gone,
+            Err(_) => {
+                count(&shared.counts.connections_cut);
+                return Ended::Gone;
+            }
+        }
+        match take_frames(shared, &mut framer, flow).await {
+            Ok(()) if framer.is_empty() => message_due = None,
+            Ok(()) => message_due = message_due.or_else(|| Some(Instant::now() + shared.limits.message_timeout)),
+            Err(error) => {
+                report_broken(shared, flow, error).await;
+                return Ended::LastWordSaid;
+            }
+        }
+    }
+}
+
+/// Hands on everything that has come whole. Waits while the endpoint is busy: the peer's TCP then waits too.
+async fn take_frames(shared: &Shared, framer: &mut StreamFramer, flow: Flow) -> Result<(), FramingError> {
+    while let Some(frame) = framer.next_frame()? {
+        match frame {
+            Frame::Message(message) => deliver(shared, flow, Ok(message)).await,
+            Frame::Flawed(error) => deliver(shared, flow, Err(error)).await,
+            Frame::Ping => {
+                count(&shared.counts.keep_alives);
+                // RFC 5626 §4.4.1: the pong. A full queue proves that the peer does not read: no pong then.
+                if let Some(queue) = shared.connections.by_id(flow.connection) {
+                    let _ = queue.push(Bytes::from_static(b"\r\n"));
+                }
+            }
+            Frame::Pong => count(&shared.counts.keep_alives),
+        }
+    }
+    Ok(())
+}
+
+async fn deliver(shared: &Shared, flow: Flow, message: Result<Message, ParseError>) {
+    if message.as_ref().is_err_and(|error| error.request.is_none()) {
+        return count(&shared.counts.malformed);
+    }
+    count(&shared.counts.messages_received);
+    // An error means that the endpoint is gone, and with it soon this task.
+    let _ = shared.inbound.send(Received::Message { at: clock::now(), flow, message }).await;
+}
+
+/// A request without a length is told so, if it can be, before the connection closes.
+async fn report_broken(shared: &Shared, flow: Flow, error: FramingError) {
+    count(&shared.counts.malformed);
+    count(&shared.counts.connections_cut);
+    if let FramingError::NoLength(Some(request)) = error {
+        deliver(shared, flow, Err(ParseError { flaw: Flaw::Truncated, request: Some(request) })).await;
+    }
+}
+
+/// Writes what is queued until the queue closes, the peer stops reading, or the socket fails.
+async fn write(shared: &Shared, writer: &mut OwnedWriteHalf, end: &mut WriteQueueEnd) {
+    let mut batch = Vec::with_capacity(READ_BYTES);
+    while let Some(bytes) = end.next().await {
+        batch.clear();
+        batch.extend_from_slice(&bytes);
+        // Several small messages leave in one packet.
+        while batch.len() < READ_BYTES && !end.is_empty() {
+            let Some(more) = end.next().await else { break };
+            batch.extend_from_slice(&more);
+        }
+        match timeout(shared.limits.write_timeout, writer.write_all(&batch)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => return count(&shared.counts.connections_cut),
+        }
+    }
+}
