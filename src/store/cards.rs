@@ -240,8 +240,10 @@ async fn insert(tx: &mut Tx, cards: &[&Card], stub_number: Option<&str>) -> Resu
 
 async fn insert_indexes(tx: &mut Tx, cards: &[&Card]) -> Result<(), sqlx::Error> {
     // Collected before the first wait: rustc cannot prove a future `Send` that holds these closures.
-    let numbers: Vec<_> = cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string()))).collect();
-    let emails: Vec<_> = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase()))).collect();
+    let numbers: Vec<_> =
+        cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string()))).collect();
+    let emails: Vec<_> =
+        cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase()))).collect();
     insert_pairs(tx, "insert into card_numbers (e164, card_id) values ", numbers).await?;
     insert_pairs(tx, "insert into card_emails (email, card_id) values ", emails).await
 }
