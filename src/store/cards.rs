@@ -17,13 +17,15 @@ use super::lanes::Lane;
 use super::sql::{Bind, Sql};
 use super::text::{contains_pattern, search_words, storable, storable_fields};
 use super::{Page, PageRequest, Store, StoreError};
+use crate::cards::{CandidateCard, NumberKind};
+use crate::events::CardBrief;
 use crate::types::{AgentId, CardId, E164, Wall};
 
 /// A phone number on a card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardNumber {
     pub e164: E164,
-    /// `mobile`, `work`, `home`, `fax`, `other`.
+    /// `main`, `mobile`, `work`, `home`, `fax`, `other`.
     pub kind: String,
     /// Behind a switchboard: the digits after «доб.».
     pub extension: Option<String>,
@@ -111,6 +113,14 @@ struct CardRow {
     updated_at: DateTime<Utc>,
 }
 
+#[derive(FromRow)]
+struct CandidateRow {
+    #[sqlx(flatten)]
+    card: CardRow,
+    contacts: i64,
+    last_contact: Option<DateTime<Utc>>,
+}
+
 impl Store {
     /// Newest first; `search` matches words in name, company, numbers and mails.
     pub async fn cards(&self, search: Option<&str>, page: &PageRequest) -> Result<Page<Card>, StoreError> {
@@ -136,6 +146,17 @@ impl Store {
         let rows: Vec<CardRow> = read!(self.db, pool => sqlx::query_as(BY_PHONE)
             .bind(number.as_string()).bind(MOST_BY_PHONE).fetch_all(pool))?;
         Ok(rows.into_iter().map(CardRow::card).collect())
+    }
+
+    /// The same cards, as `cards::identify` weighs them: one row for each place the number has on a card.
+    pub async fn candidates_by_phone(&self, number: E164) -> Result<Vec<CandidateCard>, StoreError> {
+        let rows: Vec<CandidateRow> = read!(self.db, pool => sqlx::query_as(
+            "select cards.*, (select count(*) from timeline where timeline.card_id = cards.id) as contacts,
+             (select max(timeline.at) from timeline where timeline.card_id = cards.id) as last_contact
+             from card_numbers join cards on cards.id = card_numbers.card_id
+             where card_numbers.e164 = $1 order by cards.updated_at desc, cards.id desc limit $2",
+        ).bind(number.as_string()).bind(MOST_BY_PHONE).fetch_all(pool))?;
+        Ok(rows.into_iter().flat_map(|row| row.candidates(number)).collect())
     }
 
     pub async fn create_card(&self, card: &NewCard, now: Wall) -> Result<Card, StoreError> {
@@ -211,6 +232,11 @@ const BY_PHONE: &str = "select cards.* from card_numbers join cards on cards.id 
 
 /// Inserts the rows and tells which were new: a row whose id (or stub number) exists is left alone.
 async fn insert(tx: &mut Tx, cards: &[&Card], stub_number: Option<&str>) -> Result<Vec<CardId>, sqlx::Error> {
+    let new: Vec<(Uuid,)> = insert_statement(cards, stub_number).fetch_all_in(tx).await?;
+    Ok(new.into_iter().map(|(id,)| CardId(id)).collect())
+}
+
+fn insert_statement(cards: &[&Card], stub_number: Option<&str>) -> Sql {
     let mut sql = Sql::new(
         "insert into cards (id, name, company, numbers, emails, source, owner, language, tags, fields, stub_number,
          search, created_at, updated_at) values ",
@@ -234,32 +260,35 @@ async fn insert(tx: &mut Tx, cards: &[&Card], stub_number: Option<&str>) -> Resu
         ]);
     }
     sql.push(" on conflict do nothing returning id");
-    let new: Vec<(Uuid,)> = sql.fetch_all_in(tx).await?;
-    Ok(new.into_iter().map(|(id,)| CardId(id)).collect())
+    sql
 }
 
 async fn insert_indexes(tx: &mut Tx, cards: &[&Card]) -> Result<(), sqlx::Error> {
-    // Collected before the first wait: rustc cannot prove a future `Send` that holds these closures.
-    let numbers: Vec<_> =
-        cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string()))).collect();
-    let emails: Vec<_> =
-        cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase()))).collect();
-    insert_pairs(tx, "insert into card_numbers (e164, card_id) values ", numbers).await?;
-    insert_pairs(tx, "insert into card_emails (email, card_id) values ", emails).await
+    for statement in index_statements(cards).into_iter().flatten() {
+        statement.execute_in(tx).await?;
+    }
+    Ok(())
 }
 
-async fn insert_pairs(tx: &mut Tx, text: &'static str, pairs: Vec<(CardId, String)>) -> Result<(), sqlx::Error> {
+fn index_statements(cards: &[&Card]) -> [Option<Sql>; 2] {
+    let numbers = cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string())));
+    let emails = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase())));
+    [
+        pairs_statement("insert into card_numbers (e164, card_id) values ", numbers),
+        pairs_statement("insert into card_emails (email, card_id) values ", emails),
+    ]
+}
+
+/// `None` when there is nothing to insert.
+fn pairs_statement(text: &'static str, pairs: impl Iterator<Item = (CardId, String)>) -> Option<Sql> {
     let mut sql = Sql::new(text);
     let mut is_empty = true;
     for (card, value) in pairs {
         sql.push(if is_empty { "" } else { ", " }).list([Bind::Text(value), Bind::Uuid(card.0)]);
         is_empty = false;
     }
-    if is_empty {
-        return Ok(());
-    }
     sql.push(" on conflict do nothing");
-    sql.execute_in(tx).await.map(drop)
+    (!is_empty).then_some(sql)
 }
 
 async fn update(tx: &mut Tx, card: &Card) -> Result<(), sqlx::Error> {
@@ -371,6 +400,19 @@ impl CardPatch {
 }
 
 impl Card {
+    /// The part that a pop carries.
+    pub fn brief(&self) -> CardBrief {
+        CardBrief {
+            id: self.id,
+            name: self.name.clone(),
+            company: self.company.clone(),
+            owner: self.owner.clone(),
+            url: format!("/clients/{}", self.id),
+            tags: self.tags.clone(),
+            fields: self.fields.clone(),
+        }
+    }
+
     /// Without the U+0000 that PostgreSQL cannot hold.
     fn storable(mut self) -> Card {
         let clean = |text: &mut String| {
@@ -394,6 +436,24 @@ impl Card {
         self.owner = self.owner.map(|owner| AgentId::new(&storable(owner.as_str())));
         self.fields = storable_fields(self.fields);
         self
+    }
+}
+
+impl CandidateRow {
+    fn candidates(self, number: E164) -> Vec<CandidateCard> {
+        let card = self.card.card();
+        let brief = card.brief();
+        let places = card.numbers.iter().filter(|on_card| on_card.e164 == number);
+        places
+            .map(|on_card| CandidateCard {
+                brief: brief.clone(),
+                number_kind: NumberKind::from_name(&on_card.kind),
+                extension: on_card.extension.clone(),
+                is_shared: on_card.is_shared,
+                last_contact: self.last_contact.map(Wall::from),
+                contacts: u32::try_from(self.contacts).unwrap_or(u32::MAX),
+            })
+            .collect()
     }
 }
 

@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const UNCLEAN_JUMP: u64 = 1_000_000;
 /// Any number, the same in every Perezvon: one log a PostgreSQL database.
 const ONE_LOG: i64 = 0x7065_7265_7a76_6f6e;
-const OTHER_SERVER_WAIT: Duration = Duration::from_secs(10);
+const OTHER_SERVER_WAIT: Duration = Duration::from_secs(3);
 
 /// The writer. `app` spawns `run`; it ends after `EventLog::stop`.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ enum Standing {
 
 impl Store {
     /// Opens the log. After an unclean stop `seq` jumps ahead, so that none is ever used twice. One log a database:
-    /// a second server on the same PostgreSQL database is refused after ten seconds.
+    /// a second server on the same PostgreSQL database is refused after three seconds.
     pub async fn open_log(&self) -> Result<(EventLog, LogWriter), StoreError> {
         let only_one = lock_out_other_servers(&self.db).await?;
         let (head, trimmed_through) = begin_run(&self.db).await?;

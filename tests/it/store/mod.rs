@@ -1,1 +1,13 @@
-//! (being built)
+//! The store on real databases: every body runs on SQLite and on PostgreSQL and must see the same.
+
+mod cards;
+mod idempotency;
+mod kill;
+mod lists;
+mod log;
+mod measure;
+mod projections;
+mod samples;
+mod sessions;
+mod site;
+mod trouble;

@@ -1,1 +1,4 @@
-//! (being built)
+//! What the integration tests share.
+
+pub mod databases;
+pub mod postgres;
