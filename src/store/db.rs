@@ -24,12 +24,15 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long anyone waits for a connection, or for another process that holds SQLite's lock.
 const WAIT: Duration = Duration::from_secs(5);
+/// When a commit must move the write-ahead log into the database itself, syncing the disk meanwhile (64 MiB). Upkeep does
+/// it every second beside the writer, so it comes to that only when upkeep cannot keep up.
+const CHECKPOINT_PAGES: &str = "16384";
 /// A transaction longer than this is reported: the log may have waited for it.
 const LONG_TRANSACTION: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Debug)]
 pub(super) enum Db {
-    Sqlite { writer: SqlitePool, readers: SqlitePool, lanes: Lanes },
+    Sqlite { writer: SqlitePool, readers: SqlitePool, checkpointer: SqlitePool, lanes: Lanes },
     Pg(PgPool),
 }
 
@@ -124,10 +127,19 @@ impl Db {
         matches!(self, Db::Pg(_))
     }
 
+    /// Moves what SQLite's write-ahead log holds into the database, without making the writer wait.
+    pub(super) async fn checkpoint(&self) -> Result<(), sqlx::Error> {
+        if let Db::Sqlite { checkpointer, .. } = self {
+            sqlx::query("pragma wal_checkpoint(passive)").execute(checkpointer).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn close(&self) {
         match self {
-            Db::Sqlite { writer, readers, .. } => {
+            Db::Sqlite { writer, readers, checkpointer, .. } => {
                 readers.close().await;
+                checkpointer.close().await;
                 writer.close().await;
             }
             Db::Pg(pool) => pool.close().await,
@@ -178,27 +190,27 @@ async fn open_sqlite(url: &str, base: &Path) -> Result<Db, StoreError> {
         .statement_cache_capacity(200)
         .pragma("cache_size", "-32768") // KiB
         .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .disable_statement_logging();
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(WAIT)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
+    let writer = sqlite_pool(1)
         .connect_with(options.clone())
         .await
         .map_err(|e| StoreError::Url(format!("cannot open {}: {e}", file.display())))?;
     SQLITE_MIGRATIONS.run(&writer).await.map_err(|e| StoreError::Migration(e.to_string()))?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(SQLITE_READERS)
+    let checkpointer = sqlite_pool(1).connect_with(options.clone()).await?;
+    let readers = sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "on")).await?;
+    Ok(Db::Sqlite { writer, readers, checkpointer, lanes: Lanes::default() })
+}
+
+/// Connections are files here: they neither age nor need testing.
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(WAIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(options.pragma("query_only", "on"))
-        .await?;
-    Ok(Db::Sqlite { writer, readers, lanes: Lanes::default() })
 }
 
 async fn open_postgres(url: &str) -> Result<Db, StoreError> {

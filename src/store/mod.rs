@@ -18,6 +18,7 @@ mod site;
 mod sql;
 mod text;
 mod timeline;
+mod upkeep;
 
 pub use calls::{CallFilter, Visible};
 pub use cards::{Card, CardEmail, CardNumber, CardPatch, NewCard};
@@ -28,6 +29,7 @@ pub use recordings::{RecordingFilter, StoredRecording};
 pub use sessions::{Session, SessionKind, Token};
 pub use site::{SiteChange, SiteItem};
 pub use timeline::TimelineEntry;
+pub use upkeep::Retention;
 
 use std::path::Path;
 use std::time::Duration;

@@ -7,7 +7,7 @@
 mod feed;
 mod followers;
 mod projections;
-mod upkeep;
+mod retention;
 mod writer;
 
 pub use feed::{Feed, FeedEnd, FollowError};
@@ -204,6 +204,12 @@ impl EventLog {
             None => Feed::from_now(self.clone(), viewer),
             Some(after) => Feed::after(self.clone(), viewer, after),
         }
+    }
+
+    /// Resolves when the log has stopped.
+    pub async fn stopped(&self) {
+        // It cannot fail: this handle keeps the sender alive.
+        let _ = self.shared.stopped.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Takes no more, commits what is in line, marks the stop as clean and ends the writer and every feed.

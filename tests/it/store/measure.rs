@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use perezvon::events::EventKind;
+use perezvon::store::Retention;
 
 use super::log::{open, stop};
 use super::samples::{at, call, card, e164, ended, event};
@@ -21,6 +22,8 @@ fn backend(db: &TestDb) -> &'static str {
 
 async fn measure_log(db: TestDb) {
     let (log, writer) = open(&db.store).await;
+    let retention = Retention { events_for: Duration::from_hours(24 * 30), events_at_least: 100_000 };
+    tokio::spawn(db.store.clone().run_upkeep(log.clone(), retention));
     let mut alone = Vec::new();
     for number in 1..=2_000 {
         let began = Instant::now();
