@@ -4,6 +4,7 @@
 pub mod codec; //      G.711 A-law and µ-law
 pub mod dtmf; //       key presses as telephone-events
 pub mod latch; //      whose packets belong to a leg
+pub mod music; //      hold music, computed
 pub mod outgoing; //   the one stream a leg hears, over changes of source
 pub mod quality; //    the numbers kept for a leg
 pub mod reception; //  loss and jitter of what was received
