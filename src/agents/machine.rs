@@ -67,9 +67,19 @@ pub enum AgentEffect {
     /// The shown state, its reason or its call changed: `agent.state_changed`.
     Changed,
     /// The lease is void; the call must be told.
-    TakenBack { grant: GrantId, call: CallId, why: &'static str },
+    TakenBack { grant: GrantId, call: CallId, why: TakenBack },
     /// Cannot happen in this state. Harmless.
     Unexpected { input: &'static str },
+}
+
+/// Why a lease became void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TakenBack {
+    /// The call neither confirmed nor ended it in time.
+    Overdue,
+    Unregistered,
+    /// The agent asked for another state before their phone rang.
+    Asked,
 }
 
 /// Why an agent rests after an offer.
@@ -225,7 +235,7 @@ impl Agent {
             AgentInput::Unregistered => {
                 self.registered = false;
                 // A direct call's ringing ends with its leg; a lease goes to somebody who can be reached.
-                self.take_back(|it| it.grant.is_some() && it.stage.until().is_some(), "unregistered", &mut effects);
+                self.take_back(|it| it.grant.is_some() && it.stage.until().is_some(), TakenBack::Unregistered, &mut effects);
             }
             AgentInput::Reserve { grant, call, wrap_up, until } => self.reserve(grant, call, wrap_up, until, &mut effects),
             AgentInput::Ring { grant, until } => match self.granted(grant) {
@@ -275,9 +285,8 @@ impl Agent {
         !self.engagements.is_empty()
     }
 
-    /// Has an offer that is not answered yet.
-    pub fn has_offer(&self) -> bool {
-        self.engagements.iter().any(|engagement| engagement.grant.is_some() && engagement.stage.until().is_some())
+    pub fn is_engaged_by(&self, call: CallId) -> bool {
+        self.engagements.iter().any(|engagement| engagement.call == call)
     }
 
     /// Since when they wait for a call. An offer that came to nothing without their fault does not reset it.
@@ -316,7 +325,7 @@ impl Agent {
             Wish::Offline => self.rest = Rest::Offline,
         }
         // Their phone does not ring yet, so it need not ring at all.
-        self.take_back(|it| matches!(it.stage, Stage::Reserved { .. }), "asked for another state", effects);
+        self.take_back(|it| matches!(it.stage, Stage::Reserved { .. }), TakenBack::Asked, effects);
     }
 
     fn become_ready(&mut self, now: Time) {
@@ -389,11 +398,11 @@ impl Agent {
         {
             self.become_ready(now);
         }
-        self.take_back(|it| it.stage.until().is_some_and(|until| until <= now), "overdue", effects);
+        self.take_back(|it| it.stage.until().is_some_and(|until| until <= now), TakenBack::Overdue, effects);
     }
 
     /// Ends the engagements that `which` picks, and tells the calls whose lease they were.
-    fn take_back(&mut self, which: impl Fn(&Engagement) -> bool, why: &'static str, effects: &mut Vec<AgentEffect>) {
+    fn take_back(&mut self, which: impl Fn(&Engagement) -> bool, why: TakenBack, effects: &mut Vec<AgentEffect>) {
         self.engagements.retain(|engagement| {
             let ends = which(engagement);
             if let (true, Some(grant)) = (ends, engagement.grant) {

@@ -5,4 +5,4 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Agent, AgentEffect, AgentInput, Miss, Shown, Tally, Wish};
+pub use machine::{Agent, AgentEffect, AgentInput, Miss, Shown, TakenBack, Tally, Wish};

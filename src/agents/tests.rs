@@ -126,7 +126,7 @@ fn a_lease_that_nobody_confirms_is_taken_back_after_its_time() {
     let idle_since = desk.agent.idle_since();
     assert_eq!(desk.agent.next_deadline(), Some(desk.now + Duration::from_secs(2)));
     assert_eq!(desk.wait(2_000), AgentState::Ready);
-    assert!(desk.last.contains(&AgentEffect::TakenBack { grant: grant(1), call: call(1), why: "overdue" }));
+    assert!(desk.last.contains(&AgentEffect::TakenBack { grant: grant(1), call: call(1), why: TakenBack::Overdue }));
     assert_eq!(desk.agent.idle_since(), idle_since, "it was not the agent's fault");
 }
 
@@ -232,7 +232,7 @@ fn a_phone_that_is_gone_while_it_rings_gives_the_call_back_at_once() {
     desk.reserve(1);
     desk.ring(1);
     assert_eq!(desk.feed(AgentInput::Unregistered), AgentState::Ready);
-    assert!(desk.last.contains(&AgentEffect::TakenBack { grant: grant(1), call: call(1), why: "unregistered" }));
+    assert!(desk.last.contains(&AgentEffect::TakenBack { grant: grant(1), call: call(1), why: TakenBack::Unregistered }));
     assert!(!desk.agent.is_free());
     desk.feed(AgentInput::Registered);
     assert!(desk.agent.is_free());

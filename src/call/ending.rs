@@ -7,6 +7,7 @@ use crate::types::{EndCause, EndedBy};
 
 use super::legs::LegStep;
 use super::machine::{Call, End, Hearing, Phase};
+use super::seeking::settle;
 use super::turn::Turn;
 use super::words::{Effect, OfferOutcome};
 
@@ -32,8 +33,8 @@ impl Call {
             }
             Phase::Seeking(seek) => {
                 let outcome = if cause == EndCause::Abandoned { OfferOutcome::Abandoned } else { OfferOutcome::Refused };
-                for offer in seek.offers {
-                    self.end_offer(turn, offer, outcome);
+                for offer in &seek.offers {
+                    self.withdraw(turn, offer, outcome);
                 }
                 if let Hearing::Early(callee) = seek.hearing {
                     turn.push(Effect::Unbridge { a: first, b: callee });
@@ -43,6 +44,7 @@ impl Call {
                     turn.push(Effect::LeaveQueue { abandoned: cause == EndCause::Abandoned });
                     self.facts.agent = self.usual_agent();
                 }
+                seek.offers.into_iter().for_each(|offer| settle(turn, offer, outcome));
             }
             Phase::Talking { callee, person } => {
                 turn.push(Effect::Unbridge { a: first, b: callee });

@@ -14,7 +14,7 @@ mod words;
 mod tests;
 
 pub use machine::Call;
-pub use offer::POP_HOLDS_INVITE;
+pub use offer::{MOST_OFFERS, POP_HOLDS_INVITE};
 pub use words::{
     AgentDoing, Arrival, Caller, Departure, DialTo, Effect, Goal, Hints, Input, LegFailure, Limits, OfferOutcome, Origination,
     Person, RefusalReason,

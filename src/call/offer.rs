@@ -9,7 +9,7 @@ use crate::types::{AgentId, GrantId, LegId, PopId, Time, TrunkId};
 use super::words::{OfferOutcome, Person};
 
 /// A queue that rings everyone rings this many at once; further grants are refused.
-pub(super) const MOST_OFFERS: usize = 32;
+pub const MOST_OFFERS: usize = 32;
 /// How long an INVITE waits for its pop (the only thing that may hold one back).
 pub const POP_HOLDS_INVITE: Duration = Duration::from_millis(20);
 /// Pops are remembered by agent, so that a second offer shows the same one. The oldest is forgotten first.

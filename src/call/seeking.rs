@@ -188,8 +188,8 @@ impl Call {
         let losers = std::mem::take(&mut seek.offers);
         let already_bridged = seek.hearing == Hearing::Early(callee);
         self.legs.get_mut(callee).ok_or(Odd)?.answer(turn.wall);
-        for loser in losers {
-            self.end_offer(turn, loser, OfferOutcome::AnsweredElsewhere);
+        for loser in &losers {
+            self.withdraw(turn, loser, OfferOutcome::AnsweredElsewhere);
         }
 
         let person = if let Target::Agent { person, .. } = &offer.target { Some(person.clone()) } else { None };
@@ -212,6 +212,7 @@ impl Call {
             });
             self.facts.agent = Some(person.agent);
         }
+        losers.into_iter().for_each(|loser| settle(turn, loser, OfferOutcome::AnsweredElsewhere));
         self.facts.answered_at = Some(turn.wall);
         self.phase = Phase::Talking { callee, person };
         self.emit(turn, EventKind::CallAnswered);
@@ -262,18 +263,13 @@ impl Call {
     }
 
     /// Stops an offer that nobody answered, and tells the floor.
-    pub(super) fn end_offer(&mut self, turn: &mut Turn, offer: Offer, outcome: OfferOutcome) {
+    fn end_offer(&mut self, turn: &mut Turn, offer: Offer, outcome: OfferOutcome) {
         self.withdraw(turn, &offer, outcome);
-        if let Target::Agent { person, grant, .. } = offer.target {
-            turn.push(match grant {
-                Some(grant) => Effect::OfferEnded { grant, outcome },
-                None => Effect::AgentFree { agent: person.agent },
-            });
-        }
+        settle(turn, offer, outcome);
     }
 
     /// The phone first, then the screen.
-    fn withdraw(&mut self, turn: &mut Turn, offer: &Offer, outcome: OfferOutcome) {
+    pub(super) fn withdraw(&mut self, turn: &mut Turn, offer: &Offer, outcome: OfferOutcome) {
         if let Some(leg) = offer.leg().and_then(|leg| self.legs.get_mut(leg)).filter(|leg| leg.step == LegStep::Pending) {
             leg.cancel();
             leg.ended_at = Some(turn.wall);
@@ -297,5 +293,15 @@ impl Call {
         if is_alone {
             self.emit(turn, EventKind::CallQueued);
         }
+    }
+}
+
+/// The agent is free of the offer. When the call leaves its queue, it leaves first, or the floor would grant it anew.
+pub(super) fn settle(turn: &mut Turn, offer: Offer, outcome: OfferOutcome) {
+    if let Target::Agent { person, grant, .. } = offer.target {
+        turn.push(match grant {
+            Some(grant) => Effect::OfferEnded { grant, outcome },
+            None => Effect::AgentFree { agent: person.agent },
+        });
     }
 }

@@ -335,7 +335,7 @@ pub enum Effect {
     Enqueue { queue: QueueId, priority: u8, hints: Hints },
     /// Learned about the client after `Enqueue`.
     Hint { hints: Hints },
-    /// The call gives up its place; every grant has been ended before.
+    /// The call gives up its place. `OfferEnded` follows for every lease it still holds.
     LeaveQueue { abandoned: bool },
     /// The INVITE goes out now.
     ConfirmGrant { grant: GrantId },

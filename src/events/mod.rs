@@ -109,6 +109,10 @@ pub struct QueueView {
     pub talking: u32,
     pub ring_seconds: u32,
     pub wrap_up_seconds: u32,
+    /// Calls that entered the queue since the server started, and what became of them. The rest wait or were withdrawn.
+    pub entered: u64,
+    pub answered: u64,
+    pub abandoned: u64,
 }
 
 /// INTERFACES' `pop.shown.data`.

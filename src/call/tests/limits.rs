@@ -71,7 +71,8 @@ fn a_waiting_call_ended_through_the_api_withdraws_its_offer() {
     let mut line = Line::in_queue();
     line.offer(1, anna());
     line.feed(Input::HangUp { by: None });
-    assert_eq!(line.turn()[..3], ["cancel", "retract anna Withdrawn", "offer 1 Refused"]);
+    let expected = ["cancel", "retract anna Withdrawn", "hang up HungUpByApi", "leave served", "offer 1 Refused"];
+    assert_eq!(line.turn()[..5], expected);
     line.assert_ended(EndCause::HungUpByApi, EndedBy::System);
 }
 

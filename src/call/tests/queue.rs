@@ -123,7 +123,7 @@ fn caller_who_hangs_up_while_it_rings_stops_the_phone_first_and_counts_as_abando
     line.hangs_up(CALLER);
     assert_eq!(
         line.turn(),
-        ["cancel", "retract anna Abandoned", "offer 1 Abandoned", "leave abandoned", "recording kept", "call.ended"]
+        ["cancel", "retract anna Abandoned", "leave abandoned", "offer 1 Abandoned", "recording kept", "call.ended"]
     );
     line.feed(Input::LegFailed { leg, failure: LegFailure::Cancelled });
     assert_eq!(line.turn(), ["finished"]);
@@ -182,14 +182,14 @@ fn the_first_of_several_phones_wins_and_the_others_stop_without_a_missed_call() 
         [
             "cancel elsewhere",
             "retract anna AnsweredElsewhere",
-            "offer 1 AnsweredElsewhere",
             "retract vera AnsweredElsewhere",
-            "offer 3 AnsweredElsewhere",
             "silence",
             "mark MusicStopped",
             "bridge",
             "mark AgentJoined",
             "answered 2",
+            "offer 1 AnsweredElsewhere",
+            "offer 3 AnsweredElsewhere",
             "call.answered"
         ]
     );
