@@ -135,6 +135,25 @@ impl Endpoint {
         }
     }
 
+    /// Gives an INVITE that nobody waits for any more 64*T1 to end by itself.
+    pub(super) fn forget_later(&mut self, now: Time, transaction: TransactionId) {
+        self.last_branch += 1;
+        let id = BranchId(self.last_branch);
+        let branch = Branch {
+            leg: None,
+            fork: 0,
+            transaction,
+            is_phone: false,
+            credentials: None,
+            challenges: 0,
+            cancel: Cancel::Sent,
+            alarm: Alarm::default(),
+            give_up_at: Some(now + TRANSACTION_TIMEOUT),
+        };
+        self.branches.insert(id, branch);
+        self.arm_branch(id);
+    }
+
     fn goals_of(&self, target: &DialTarget) -> Result<SmallVec<[Goal; 2]>, CommandError> {
         match target {
             DialTarget::Address { transport, remote, uri } => {

@@ -139,6 +139,7 @@ impl Endpoint {
                 if let Some(transaction) = asked {
                     self.respond_invite(now, transaction, Status::REQUEST_TERMINATED, Some(&tag));
                 }
+                self.abandon_re_invite(now, leg);
                 self.legs.remove(leg);
                 if is_owned {
                     self.out.tell(Event::Bye { leg, reason });
@@ -192,6 +193,7 @@ impl Endpoint {
 
     /// Says BYE and forgets the leg; what else is open in the dialog is closed in good order first.
     pub(super) fn send_bye(&mut self, now: Time, leg: LegId, reason: Option<Text>) {
+        self.abandon_re_invite(now, leg);
         let Some(mut own) = self.legs.remove(leg) else { return };
         let reach = own.reach;
         let credentials = own.credentials.take();
@@ -260,6 +262,14 @@ impl Endpoint {
                 self.lose_dialog(now, leg, build::local_failure(LocalFailure::Timeout));
             }
             _ => {}
+        }
+    }
+
+    /// The leg ends while a re-INVITE of ours is open. The peer owes it an answer (§15.1.2), but not for ever.
+    fn abandon_re_invite(&mut self, now: Time, leg: LegId) {
+        let Some(session) = self.legs.get_mut(leg).and_then(Leg::session_mut) else { return };
+        if let Some(Asking { step: AskingStep::Sent { transaction, .. }, .. }) = session.asking.take() {
+            self.forget_later(now, transaction);
         }
     }
 

@@ -1,1 +1,0 @@
-//! The endpoint from outside: messages in as text, messages out as text.
