@@ -24,5 +24,6 @@ pub mod access; //      ○ who may see and do what
 pub mod engine; //        where decisions meet IO: call tasks, the floor task, the SIP task
 pub mod store; //         all SQL
 pub mod web; //           HTTP API, live websocket, the embedded desk
+pub mod admin; //         apply, export, users and tokens, by control socket or on the data folder
 pub mod support; //       for IT: the test caller
 pub mod app; //           composition root: builds, starts and stops everything

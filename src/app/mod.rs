@@ -1,0 +1,158 @@
+//! Composition root: builds the parts in order, spawns every long task by name, and stops them in the reverse order.
+
+mod demo;
+mod limits;
+mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{self, Desk, FolderLock};
+use crate::clock;
+use crate::config::Config;
+use crate::engine::{Engine, tasks};
+use crate::recording;
+use crate::site::{self, Site};
+use crate::store::{EventLog, Store};
+use crate::transport;
+use crate::web;
+
+/// How long the log may take to write down what is in line when the server stops.
+const LOG_STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Events that are kept however old they are, so that a client which was away over a quiet holiday can resume.
+const EVENTS_KEPT_AT_LEAST: u64 = 100_000;
+
+/// Runs the server until SIGTERM or SIGINT, then drains and stops. A second signal ends the drain at once.
+pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    limits::raise_open_files(&config)?;
+    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    let _lock = FolderLock::take(&config.data_dir)?;
+
+    let store = Store::open(&config.database.url, &config.data_dir).await?;
+    let (log, writer) = store.open_log().await?;
+    let log_writer = tasks::spawn("event log", writer.run());
+    set_up(&config, &store, demo).await?;
+    let site = Arc::new(ArcSwap::from_pointee(stored_site(&store).await?));
+
+    let closed = log.close_open_calls(clock::wall()).await?;
+    if closed > 0 {
+        tracing::warn!("{closed} calls were open when the server was killed; they have ended with cause server_restart");
+    }
+    let repaired = mend_recordings(&config, &store).await?;
+
+    let (sip, received, sender) = transport::Transport::bind(parts::transport(&config)).await?;
+    let engine = Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, sip.listeners(), received, sender)?)?;
+    let server = web::Server::bind(config.http.listen, parts::web(&config, site, &store, &log, engine.handle(), metrics)?).await?;
+    let address = server.local_address();
+    let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();
+    let web_task = tasks::spawn("web", async move {
+        server
+            .run(async move {
+                // A dropped sender means the same as a sent word: stop.
+                let _ = web_stops.await;
+            })
+            .await;
+    });
+    let control = tasks::spawn("control socket", {
+        let (data_dir, desk) = (config.data_dir.clone(), Desk::new(store.clone(), Some(engine.handle())));
+        async move {
+            if let Err(error) = admin::serve(data_dir, desk).await {
+                tracing::error!("the control socket does not work, apply and export will not reach this server: {error:#}");
+            }
+        }
+    });
+    let keeper = tasks::spawn("retention", retain(log.clone(), store.clone(), config.events.keep_days));
+    let _phones = if demo { Some(demo::phones(sip.listeners()).await?) } else { None };
+    announce(&config, address, demo);
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new calls; up to {} s for {} running ones", config.limits.drain_seconds, engine.calls());
+    tokio::select! {
+        () = engine.drain(Duration::from_secs(config.limits.drain_seconds.into())) => {}
+        _ = terminate.recv() => engine.drain(Duration::ZERO).await,
+        _ = interrupt.recv() => engine.drain(Duration::ZERO).await,
+    }
+    engine.stop().await;
+    control.abort();
+    keeper.abort();
+    drop(stop_web);
+    if tokio::time::timeout(Duration::from_secs(5), web_task).await.is_err() {
+        tracing::warn!("some HTTP requests did not end in time");
+    }
+    sip.stop().await;
+    log.stop(LOG_STOP_LIMIT).await.map_err(|error| anyhow!("the event log did not stop in order: {error}"))?;
+    log_writer.await?;
+    store.close().await;
+    // A stale socket would make `perezvon apply` wait for nobody.
+    let _ = std::fs::remove_file(config.data_dir.join("control.sock"));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Applies `site.file` and, in a demonstration, the demo site and its clients.
+async fn set_up(config: &Config, store: &Store, demo: bool) -> anyhow::Result<()> {
+    let desk = Desk::new(store.clone(), None);
+    if demo {
+        demo::set_up(store, &desk).await?;
+    }
+    if !config.site.file.is_empty() {
+        let text = std::fs::read_to_string(&config.site.file).with_context(|| format!("site.file {}", config.site.file))?;
+        let environment: Vec<(String, String)> = std::env::vars().collect();
+        desk.apply(&config.site.file, &text, &environment, false, false).await?;
+    }
+    Ok(())
+}
+
+async fn stored_site(store: &Store) -> anyhow::Result<Site> {
+    let items = store.set_up().await?;
+    site::check::build(&items).map_err(|found| {
+        let lines: Vec<String> = found.iter().map(|problem| format!("{}: {}", problem.path(), problem.message)).collect();
+        anyhow!("the stored set-up cannot be used; apply a corrected site file:\n{}", lines.join("\n"))
+    })
+}
+
+/// Puts right what a kill left of running recordings.
+async fn mend_recordings(config: &Config, store: &Store) -> anyhow::Result<Vec<recording::Repaired>> {
+    let known = store.unfinished_recordings().await?;
+    let dir = config.recording.dir.clone();
+    let find = move |id| known.get(&id).copied();
+    Ok(tokio::task::spawn_blocking(move || recording::repair(&dir, find)).await?)
+}
+
+/// Forgets old events and expired sessions, once an hour.
+async fn retain(log: EventLog, store: Store, keep_days: u32) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let now = clock::wall();
+        let keep_micros = i64::from(keep_days) * 24 * 3600 * 1_000_000;
+        let oldest = crate::types::Wall::from_micros(now.as_micros().saturating_sub(keep_micros));
+        match log.trim(oldest, EVENTS_KEPT_AT_LEAST).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} events older than {keep_days} days were forgotten"),
+            Err(error) => tracing::error!("old events could not be forgotten: {error}"),
+        }
+        if let Err(error) = store.sweep_sessions(now).await {
+            tracing::error!("expired sessions could not be swept: {error}");
+        }
+    }
+}
+
+/// Says where the desk is; in a demonstration, also how to see a first call.
+fn announce(config: &Config, address: std::net::SocketAddr, demo: bool) {
+    let scheme = if config.http.tls == crate::config::TlsMode::Off { "http" } else { "https" };
+    println!("Perezvon is ready: {scheme}://{address}/");
+    if demo {
+        println!("{}", demo::GREETING);
+    }
+}

@@ -1,0 +1,93 @@
+//! A leg arrived: who is it, what did they dial, where does it go? Makes the call and its task, or says why not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::call_task::{self, ArrivedLeg, CallMessage, Client};
+use super::house::House;
+use crate::call::{Arrival, Caller as CallCaller, Goal, Person};
+use crate::cards::Caller;
+use crate::clock;
+use crate::gateway::{caller_from_trunk, dialled};
+use crate::routing::{Plan, plan_dialled, plan_inbound};
+use crate::sip::endpoint::{Command, Origin};
+use crate::sip::wire::{Flow, HeaderName, Request, Status, Text};
+use crate::types::{EndCause, Ids, LegId, Party};
+
+/// Starts the call of an INVITE. The error is the command that refuses the leg.
+pub(super) fn receive(
+    house: &Arc<House>,
+    leg: LegId,
+    origin: Origin,
+    request: &Request,
+    offer: Option<Bytes>,
+    flow: Flow,
+) -> Result<mpsc::Sender<CallMessage>, Command> {
+    if house.is_stopping() || house.calls.count() >= house.most_calls {
+        metrics::counter!("perezvon_calls_refused_total").increment(1);
+        return Err(refuse(leg));
+    }
+    let site = house.site.load();
+    let user_part = dialled(request);
+    let (caller, from, plan, client, trunk) = match origin {
+        Origin::Trunk(trunk) => {
+            let client = caller_from_trunk(request, site.region);
+            let plan = plan_inbound(&site, &trunk, &user_part);
+            (CallCaller::Trunk(trunk.clone()), party_of(&client), plan, Some(client), Some(trunk))
+        }
+        Origin::User(agent) => {
+            // The endpoint knows only people of the site; one removed a moment ago may not call.
+            let Some(user) = site.users.get(&agent) else { return Err(refuse(leg)) };
+            let person = Person::of(user);
+            let from = person.party.clone();
+            (CallCaller::Person(person), from, plan_dialled(&site, &user_part), None, None)
+        }
+    };
+    let plan = allowed(house, plan);
+    let mut ids = Ids::seeded(rand::random());
+    let call = ids.call(clock::wall());
+    let source = plan.source.clone();
+    let arrival = Arrival {
+        call,
+        leg,
+        caller,
+        from,
+        to: plan.to,
+        goal: plan.goal,
+        record: plan.record,
+        source: plan.source,
+        limits: house.limits,
+        ids,
+    };
+    let max_forwards = request.headers.max_forwards().ok().flatten().unwrap_or(70);
+    let arrived = ArrivedLeg { leg, offer, far: flow.remote.ip(), max_forwards: max_forwards.saturating_sub(1) };
+    Ok(call_task::arrive(house.clone(), arrival, arrived, Client { caller: client, source }, trunk))
+}
+
+/// A trunk at its limit of calls takes no other.
+fn allowed(house: &House, mut plan: Plan) -> Plan {
+    if let Goal::Outside { trunk, .. } = &plan.goal {
+        let most = house.site.load().trunks.get(trunk).map_or(0, |trunk| trunk.max_calls);
+        if most > 0 && house.calls.count_of_trunk(trunk) >= most as usize {
+            plan.goal = Goal::Nowhere { cause: EndCause::TrunkFailed, why: format!("trunk {trunk} is at its limit of {most} calls") };
+        }
+    }
+    plan
+}
+
+fn refuse(leg: LegId) -> Command {
+    let retry_after = vec![(HeaderName::RetryAfter, Text::constant("5"))];
+    Command::Reject { leg, status: Status::SERVICE_UNAVAILABLE, phrase: None, headers: retry_after }
+}
+
+/// A caller as the world sees them.
+pub(super) fn party_of(caller: &Caller) -> Party {
+    let number = match caller {
+        Caller::Known { number, .. } => Some(number.as_string()),
+        Caller::Short { digits, .. } => Some(digits.clone()),
+        Caller::Unknown { .. } | Caller::Withheld => None,
+    };
+    Party { number, display: caller.display().map(str::to_string) }
+}

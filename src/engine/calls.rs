@@ -1,0 +1,115 @@
+//! The directory of running calls: how to reach a call's task, what the world sees of it, which media and recordings
+//! are its. A few short maps behind one lock that is never held across a wait; the calls themselves belong to their tasks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::call_task::CallMessage;
+use crate::relay::{MediaEvent, MediaId};
+use crate::types::{AgentId, CallId, CallView, LegId, QueueId, RecordingId, TrunkId};
+
+/// Whose business an event is: the address fields of `Event`, remembered for what happens after the call ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Address {
+    pub call: Option<CallId>,
+    pub agent: Option<AgentId>,
+    pub queue: Option<QueueId>,
+}
+
+struct Entry {
+    inbox: mpsc::Sender<CallMessage>,
+    view: Option<CallView>,
+    trunk: Option<TrunkId>,
+}
+
+#[derive(Default)]
+struct Maps {
+    calls: HashMap<CallId, Entry>,
+    media: HashMap<MediaId, (mpsc::Sender<CallMessage>, LegId)>,
+    recordings: HashMap<RecordingId, Address>,
+}
+
+/// See the file's head. Its size is bounded by the limit of calls at once.
+#[derive(Default)]
+pub(super) struct Calls {
+    maps: Mutex<Maps>,
+}
+
+impl Calls {
+    fn maps(&self) -> MutexGuard<'_, Maps> {
+        // A panic while the lock is held cannot leave a map half changed: each method makes one change.
+        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn enter(&self, call: CallId, inbox: mpsc::Sender<CallMessage>, trunk: Option<TrunkId>) {
+        self.maps().calls.insert(call, Entry { inbox, view: None, trunk });
+        metrics::gauge!("perezvon_calls_active").set(self.count() as f64);
+    }
+
+    pub fn leave(&self, call: CallId) {
+        self.maps().calls.remove(&call);
+        metrics::gauge!("perezvon_calls_active").set(self.count() as f64);
+    }
+
+    pub fn count(&self) -> usize {
+        self.maps().calls.len()
+    }
+
+    pub fn count_of_trunk(&self, trunk: &TrunkId) -> usize {
+        self.maps().calls.values().filter(|entry| entry.trunk.as_ref() == Some(trunk)).count()
+    }
+
+    pub fn inbox(&self, call: CallId) -> Option<mpsc::Sender<CallMessage>> {
+        self.maps().calls.get(&call).map(|entry| entry.inbox.clone())
+    }
+
+    pub fn inboxes(&self) -> Vec<mpsc::Sender<CallMessage>> {
+        self.maps().calls.values().map(|entry| entry.inbox.clone()).collect()
+    }
+
+    pub fn show(&self, view: CallView) {
+        if let Some(entry) = self.maps().calls.get_mut(&view.id) {
+            entry.view = Some(view);
+        }
+    }
+
+    /// Every call that has been announced, oldest first.
+    pub fn views(&self) -> Vec<CallView> {
+        let mut views: Vec<CallView> = self.maps().calls.values().filter_map(|entry| entry.view.clone()).collect();
+        views.sort_by_key(|view| (view.started_at, view.id));
+        views
+    }
+
+    pub fn attach_media(&self, media: MediaId, inbox: mpsc::Sender<CallMessage>, leg: LegId) {
+        self.maps().media.insert(media, (inbox, leg));
+    }
+
+    pub fn detach_media(&self, media: MediaId) {
+        self.maps().media.remove(&media);
+    }
+
+    /// Called on a media thread: hands the event to the call and returns at once. A call whose inbox is full misses it,
+    /// which costs at most one silence report: the relay repeats them.
+    pub fn tell_media(&self, media: MediaId, event: MediaEvent) {
+        let target = self.maps().media.get(&media).cloned();
+        if let Some((inbox, leg)) = target {
+            if inbox.try_send(CallMessage::Media { leg, event }).is_err() {
+                metrics::counter!("perezvon_call_inbox_full_total", "from" => "media").increment(1);
+            }
+        }
+    }
+
+    pub fn address_recording(&self, recording: RecordingId, address: Address) {
+        self.maps().recordings.insert(recording, address);
+    }
+
+    pub fn recording_address(&self, recording: RecordingId) -> Address {
+        self.maps().recordings.get(&recording).cloned().unwrap_or_default()
+    }
+
+    pub fn forget_recording(&self, recording: RecordingId) {
+        self.maps().recordings.remove(&recording);
+    }
+}

@@ -1,0 +1,169 @@
+//! Carries the effects of one call out: to SIP, media threads, floor, recorder and diary. It decides nothing; an effect
+//! that cannot be carried out comes back to the call as an input.
+
+use super::call_task::{CallTask, RunningRecording, WaitingPop};
+use super::calls::Address;
+use super::{floor_task, pops};
+use crate::call::{Call, Effect, Input, LegFailure};
+use crate::cards::{Caller, CallerText, read_caller};
+use crate::clock;
+use crate::events::{Event, EventKind};
+use crate::recording::BeginRecording;
+use crate::relay::{MediaCommand, PlayKind};
+use crate::routing::FloorInput;
+use crate::types::{LegId, Party, RecordingId};
+
+impl CallTask {
+    /// True when the call has finished.
+    pub(super) async fn carry_out(&mut self, call: &Call, effects: Vec<Effect>) -> bool {
+        let mut finished = false;
+        for effect in effects {
+            finished |= matches!(effect, Effect::Finished { .. });
+            self.carry(call, effect).await;
+        }
+        finished
+    }
+
+    async fn carry(&mut self, call: &Call, effect: Effect) {
+        match effect {
+            Effect::Ring { leg } => self.legs.ring(leg).await,
+            Effect::StartEarlyMedia { leg } => {
+                let done = self.legs.start_early_media(leg).await;
+                self.fail_unless(done, leg);
+            }
+            Effect::Answer { leg } => {
+                let done = self.legs.answer(leg).await;
+                self.fail_unless(done, leg);
+            }
+            Effect::Reject { leg, cause } => self.legs.reject(leg, cause).await,
+            Effect::Dial { leg, to, show, auto_answer, .. } => {
+                if let Err(failure) = self.legs.dial(leg, to, &show, auto_answer, self.max_forwards).await {
+                    self.own.push(Input::LegFailed { leg, failure });
+                }
+            }
+            Effect::CancelDial { leg, elsewhere } => self.legs.cancel(leg, elsewhere).await,
+            Effect::HangUpLeg { leg, cause } => self.legs.hang_up(leg, cause).await,
+
+            Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
+            Effect::PlayMusic { leg } => self.legs.play(leg, PlayKind::Music),
+            Effect::StopPlaying { leg } => self.legs.media(leg, |media| MediaCommand::Stop { media }),
+            Effect::Bridge { a, b } => self.legs.bridge(a, b),
+            Effect::Unbridge { a, b } => self.legs.unbridge(a, b),
+
+            Effect::Identify { who } => self.identify(&who),
+            Effect::ShowPop { pop, agent, queue } => self.pop(WaitingPop { pop, agent, queue, asked: clock::now() }),
+            Effect::RetractPop { pop, agent, reason } => {
+                self.waiting_pops.retain(|waiting| waiting.pop != pop);
+                let queue = call.view().queue;
+                self.submit(EventKind::PopRetracted { pop_id: pop, reason }, Some(agent), queue);
+            }
+
+            Effect::StartRecording { recording, client_leg } => self.start_recording(call, recording, client_leg),
+            Effect::MarkRecording { kind, label } => {
+                if let Some(running) = &self.recording {
+                    // A refused mark costs a mark, never audio; the recorder counts it.
+                    let _ = self.house.recorder.mark(running.key, kind, label, clock::now());
+                }
+            }
+            Effect::FinishRecording { keep } => self.end_recording(keep),
+
+            Effect::Emit { kind, agent, queue } => {
+                self.house.calls.show(call.view());
+                self.submit(kind, agent, queue);
+            }
+            Effect::Unexpected { state, input, leg } => {
+                tracing::debug!(call.id = %self.id, ?leg, "call {}: {input} does not fit {state}", self.id);
+            }
+            Effect::Finished { cause, ended_by } => {
+                tracing::info!(call.id = %self.id, ?cause, ?ended_by, "call {} ended", self.id);
+                metrics::counter!("perezvon_calls_ended_total", "cause" => format!("{cause:?}")).increment(1);
+            }
+            effect => self.order_floor(effect).await,
+        }
+    }
+
+    async fn order_floor(&mut self, effect: Effect) {
+        let call = self.id;
+        let input = match effect {
+            Effect::Enqueue { queue, priority, hints } => FloorInput::Enqueue { call, queue, priority, waited_ms: 0, hints },
+            Effect::Hint { hints } => FloorInput::Hint { call, hints },
+            Effect::LeaveQueue { abandoned } => FloorInput::Leave { call, abandoned },
+            Effect::ConfirmGrant { grant } => FloorInput::Confirm { grant },
+            Effect::GrantAnswered { grant } => FloorInput::Answered { grant },
+            Effect::OfferEnded { grant, outcome } => FloorInput::OfferEnded { grant, outcome },
+            Effect::AgentBusy { agent, doing } => FloorInput::Busy { agent, call, doing },
+            Effect::AgentFree { agent } => FloorInput::Free { agent, call },
+            _ => return,
+        };
+        // The floor only goes away when the server does.
+        let _ = self.house.floor.send(floor_task::Order::Input(input)).await;
+    }
+
+    /// An arrived leg whose media could not be agreed on cannot be answered.
+    fn fail_unless(&mut self, done: Result<(), LegFailure>, leg: LegId) {
+        if let Err(failure) = done {
+            self.own.push(Input::LegFailed { leg, failure });
+        }
+    }
+
+    fn identify(&mut self, who: &Party) {
+        let caller = self.client.caller.get_or_insert_with(|| {
+            let region = self.house.site.load().region;
+            let text = CallerText { user: who.number.as_deref().unwrap_or_default(), display: who.display.as_deref(), ..CallerText::default() };
+            read_caller(text, region)
+        });
+        let caller: Caller = caller.clone();
+        let look_up = pops::look_up(self.house.clone(), self.inbox.clone(), caller, self.client.source.clone());
+        super::tasks::spawn("look up", look_up);
+    }
+
+    fn pop(&mut self, waiting: WaitingPop) {
+        match self.identity.clone() {
+            Some(identity) => self.show_pop(waiting, identity),
+            None => self.waiting_pops.push(waiting),
+        }
+    }
+
+    fn submit(&self, kind: EventKind, agent: Option<crate::types::AgentId>, queue: Option<crate::types::QueueId>) {
+        if let Some(running) = &self.recording {
+            let address = Address { call: Some(self.id), agent: agent.clone(), queue: queue.clone() };
+            self.house.calls.address_recording(running.id, address);
+        }
+        self.house.submit(Event { at: clock::wall(), call_id: Some(self.id), agent, queue, kind });
+    }
+
+    fn start_recording(&mut self, call: &Call, id: RecordingId, leg: LegId) {
+        let view = call.view();
+        let address = Address { call: Some(self.id), agent: view.agent, queue: view.queue };
+        self.house.calls.address_recording(id, address);
+        let key = self.house.recording_key();
+        let begin = BeginRecording { key, id, call_id: self.id, started: clock::now(), started_wall: clock::wall() };
+        match self.house.recorder.begin(begin) {
+            Ok(()) => {
+                self.legs.tap(leg, key);
+                self.recording = Some(RunningRecording { id, key, leg });
+            }
+            Err(error) => {
+                tracing::error!(call.id = %self.id, "call {} is not recorded: {error}", self.id);
+                self.own.push(Input::RecordingFailed);
+            }
+        }
+    }
+
+    fn end_recording(&mut self, keep: bool) {
+        let Some(running) = self.recording.take() else { return };
+        self.legs.media(running.leg, |media| MediaCommand::Untap { media });
+        let ended = match keep {
+            true => self.house.recorder.finish(running.key, clock::now()),
+            false => self.house.recorder.discard(running.key),
+        };
+        if let Err(error) = ended {
+            tracing::error!(recording.id = %running.id, "recording {} was not closed: {error}; the next start repairs it", running.id);
+        }
+    }
+
+    /// When the task ends in any other way than by the machine's own `FinishRecording`.
+    pub(super) async fn finish_recording(&mut self) {
+        self.end_recording(true);
+    }
+}

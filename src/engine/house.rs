@@ -1,0 +1,70 @@
+//! What every task of the engine shares: the set-up, the parts that do IO, and the ways to reach one another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::address::Addresses;
+use super::calls::Calls;
+use super::phones::Phones;
+use super::{floor_task, sip_task};
+use crate::call::Limits;
+use crate::events::Event;
+use crate::media::sound::Sound;
+use crate::recording::Recorder;
+use crate::relay::Relay;
+use crate::site::Site;
+use crate::store::{EventLog, Store};
+
+/// Sounds that every call shares.
+#[derive(Clone, Debug)]
+pub(super) struct Sounds {
+    pub ringback: Arc<Sound>,
+    pub music: Arc<Sound>,
+}
+
+pub(super) struct House {
+    pub site: Arc<ArcSwap<Site>>,
+    pub store: Store,
+    pub log: EventLog,
+    pub relay: Relay,
+    pub recorder: Recorder,
+    pub sip: mpsc::Sender<sip_task::Order>,
+    pub floor: mpsc::Sender<floor_task::Order>,
+    pub calls: Calls,
+    pub phones: Phones,
+    pub addresses: Addresses,
+    pub sounds: Sounds,
+    pub limits: Limits,
+    /// Calls at once; more are refused with 503.
+    pub most_calls: usize,
+    /// A graceful stop has begun: no new calls.
+    pub stopping: AtomicBool,
+    pub next_recording_key: AtomicU32,
+}
+
+impl House {
+    /// Puts the event into the log's queue. A full log loses the event, which is counted and logged, never the call.
+    pub fn submit(&self, event: Event) {
+        self.submit_write(event.into());
+    }
+
+    pub fn submit_write(&self, write: crate::store::LogWrite) {
+        let name = write.event.kind.name();
+        if let Err(error) = self.log.submit(write) {
+            tracing::error!(event = name, "event lost: {error}");
+            metrics::counter!("perezvon_events_lost_total").increment(1);
+        }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Names a tap; unique among running recordings because they are far fewer than 2³².
+    pub fn recording_key(&self) -> u32 {
+        self.next_recording_key.fetch_add(1, Ordering::Relaxed)
+    }
+}

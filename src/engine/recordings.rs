@@ -1,0 +1,54 @@
+//! What the recorder tells becomes events: the row of `recordings`, the timeline and the diary follow from them.
+
+use super::house::House;
+use crate::clock;
+use crate::events::{Event, EventKind, RecordingState, RecordingView};
+use crate::recording::{RecordingEvent, Repaired};
+use crate::store::LogWrite;
+
+/// Called on the recorder's threads; must not block.
+pub(super) fn tell(house: &House, event: RecordingEvent) {
+    let (kind, path): (fn(Box<RecordingView>) -> EventKind, _) = match &event {
+        RecordingEvent::Started { path, .. } | RecordingEvent::Recovered { path, .. } => (EventKind::RecordingStarted, path.clone()),
+        RecordingEvent::Failed { path, .. } => (EventKind::RecordingFailed, path.clone()),
+        RecordingEvent::Ready { path, .. } => (EventKind::RecordingReady, path.clone()),
+    };
+    let (RecordingEvent::Started { view, .. }
+    | RecordingEvent::Failed { view, .. }
+    | RecordingEvent::Recovered { view, .. }
+    | RecordingEvent::Ready { view, .. }) = event;
+    let address = house.calls.recording_address(view.id);
+    if view.state == RecordingState::Ready {
+        house.calls.forget_recording(view.id);
+    }
+    if matches!(view.trouble, Some(_) if view.state == RecordingState::Failed) {
+        tracing::error!(recording.id = %view.id, "recording {} is in trouble; its gaps say what is missing", view.id);
+    }
+    let event = Event {
+        at: clock::wall(),
+        call_id: Some(view.call_id),
+        agent: address.agent,
+        queue: address.queue,
+        kind: kind(Box::new(view)),
+    };
+    house.submit_write(LogWrite { event, recording_path: Some(path) });
+}
+
+/// At start, after the calls of the killed server were closed: every recording that a kill left behind is mended and told.
+pub(super) fn tell_repaired(house: &House, repaired: Vec<Repaired>) {
+    for mended in repaired {
+        let kind = match mended.view.state {
+            RecordingState::Failed => EventKind::RecordingFailed,
+            RecordingState::Ready | RecordingState::Recording => EventKind::RecordingReady,
+        };
+        tracing::info!(recording.id = %mended.id, "recording {} was mended after an unclean stop", mended.id);
+        let event = Event {
+            at: clock::wall(),
+            call_id: Some(mended.call_id),
+            agent: None,
+            queue: None,
+            kind: kind(Box::new(mended.view)),
+        };
+        house.submit_write(LogWrite { event, recording_path: Some(mended.path) });
+    }
+}
