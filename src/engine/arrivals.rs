@@ -10,7 +10,7 @@ use super::house::House;
 use crate::call::{Arrival, Caller as CallCaller, Goal, Person};
 use crate::cards::Caller;
 use crate::clock;
-use crate::gateway::{caller_from_trunk, dialled};
+use crate::gateway::{self, caller_from_trunk, dialled};
 use crate::routing::{Plan, plan_dialled, plan_inbound};
 use crate::sip::endpoint::{Command, Origin};
 use crate::sip::wire::{Flow, HeaderName, Request, Status, Text};
@@ -45,7 +45,7 @@ pub(super) fn receive(
             (CallCaller::Person(person), from, plan_dialled(&site, &user_part), None, None)
         }
     };
-    let plan = allowed(house, plan);
+    let plan = speakable(allowed(house, plan), offer.as_deref());
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());
     let source = plan.source.clone();
@@ -73,6 +73,14 @@ fn allowed(house: &House, mut plan: Plan) -> Plan {
         if most > 0 && house.calls.count_of_trunk(trunk) >= most as usize {
             plan.goal = Goal::Nowhere { cause: EndCause::TrunkFailed, why: format!("trunk {trunk} is at its limit of {most} calls") };
         }
+    }
+    plan
+}
+
+/// An offer that we cannot answer leads nowhere, and the call's end says so.
+fn speakable(mut plan: Plan, offer: Option<&[u8]>) -> Plan {
+    if offer.is_some_and(|offer| !gateway::is_answerable(offer)) {
+        plan.goal = Goal::Nowhere { cause: EndCause::NoCommonCodec, why: "the offer has no codec that we speak".into() };
     }
     plan
 }

@@ -4,7 +4,7 @@
 use super::call_task::{CallTask, RunningRecording, WaitingPop};
 use super::calls::Address;
 use super::{floor_task, pops};
-use crate::call::{Call, Effect, Input, LegFailure};
+use crate::call::{Call, Departure, Effect, Input, LegFailure};
 use crate::cards::{Caller, CallerText, read_caller};
 use crate::clock;
 use crate::events::{Event, EventKind};
@@ -29,11 +29,11 @@ impl CallTask {
             Effect::Ring { leg } => self.legs.ring(leg).await,
             Effect::StartEarlyMedia { leg } => {
                 let done = self.legs.start_early_media(leg).await;
-                self.fail_unless(done, leg);
+                self.refuse_unless(done, leg).await;
             }
             Effect::Answer { leg } => {
                 let done = self.legs.answer(leg).await;
-                self.fail_unless(done, leg);
+                self.refuse_unless(done, leg).await;
             }
             Effect::Reject { leg, cause } => self.legs.reject(leg, cause).await,
             Effect::Dial { leg, to, show, auto_answer, .. } => {
@@ -41,7 +41,11 @@ impl CallTask {
                     self.own.push(Input::LegFailed { leg, failure });
                 }
             }
-            Effect::CancelDial { leg, elsewhere } => self.legs.cancel(leg, elsewhere).await,
+            Effect::CancelDial { leg, elsewhere } => {
+                self.legs.cancel(leg, elsewhere).await;
+                // From here on the endpoint sees to the leg alone, a late 200 included.
+                self.own.push(Input::LegFailed { leg, failure: LegFailure::Cancelled });
+            }
             Effect::HangUpLeg { leg, cause } => self.legs.hang_up(leg, cause).await,
 
             Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
@@ -89,7 +93,7 @@ impl CallTask {
             Effect::Hint { hints } => FloorInput::Hint { call, hints },
             Effect::LeaveQueue { abandoned } => FloorInput::Leave { call, abandoned },
             Effect::ConfirmGrant { grant } => FloorInput::Confirm { grant },
-            Effect::GrantAnswered { grant } => FloorInput::Answered { grant },
+            Effect::GrantAnswered { grant, agent } => FloorInput::Answered { grant, agent, call },
             Effect::OfferEnded { grant, outcome } => FloorInput::OfferEnded { grant, outcome },
             Effect::AgentBusy { agent, doing } => FloorInput::Busy { agent, call, doing },
             Effect::AgentFree { agent } => FloorInput::Free { agent, call },
@@ -99,10 +103,11 @@ impl CallTask {
         let _ = self.house.floor.send(floor_task::Order::Input(input)).await;
     }
 
-    /// An arrived leg whose media could not be agreed on cannot be answered.
-    fn fail_unless(&mut self, done: Result<(), LegFailure>, leg: LegId) {
+    /// An arrived leg whose media could not be had cannot be answered: it is refused and gone.
+    async fn refuse_unless(&mut self, done: Result<(), LegFailure>, leg: LegId) {
         if let Err(failure) = done {
-            self.own.push(Input::LegFailed { leg, failure });
+            self.legs.reject(leg, failure.cause()).await;
+            self.own.push(Input::LegEnded { leg, departure: Departure::Lost });
         }
     }
 

@@ -20,3 +20,10 @@ pub fn offered_codecs(offer: &[u8]) -> Vec<Codec> {
         .filter_map(|format| [Codec::Pcma, Codec::Pcmu].into_iter().find(|codec| codec.payload_type().to_string() == *format))
         .collect()
 }
+
+/// Whether an answer to this offer could be made: it reads, and holds an audio stream that we speak.
+pub fn is_answerable(offer: &[u8]) -> bool {
+    let nowhere = sdp::LocalMedia { address: std::net::Ipv4Addr::UNSPECIFIED.into(), rtp_port: 2, rtcp_port: 3 };
+    let wanted = sdp::Wanted { direction: sdp::Direction::SendRecv, codec: None };
+    std::str::from_utf8(offer).is_ok_and(|text| sdp::MediaSession::new(0, nowhere, &[]).answer(text, wanted).is_ok())
+}
