@@ -45,7 +45,7 @@ struct DemoCard {
 /// Applies the demo site and, when there is no card yet, adds the clients.
 pub(super) async fn set_up(store: &Store, desk: &Desk) -> anyhow::Result<()> {
     desk.apply("site.demo.toml", SITE, &[], false, false).await?;
-    let first = store.cards(None, &PageRequest { limit: 1, ..PageRequest::default() }).await?;
+    let first = store.cards(None, &PageRequest { limit: Some(1), ..PageRequest::default() }).await?;
     if !first.items.is_empty() {
         return Ok(());
     }
@@ -72,7 +72,7 @@ pub(super) async fn set_up(store: &Store, desk: &Desk) -> anyhow::Result<()> {
 }
 
 /// Registers the two agents' phones with this server.
-pub(super) async fn phones(listeners: Vec<Listener>) -> anyhow::Result<DemoPhones> {
+pub(super) async fn phones(listeners: &[Listener]) -> anyhow::Result<DemoPhones> {
     let port = listeners.first().map_or(5060, |listener| listener.address.port());
     let server = SocketAddr::from(([127, 0, 0, 1], port));
     demo_phone::start(server, &[("101", "anna-101"), ("102", "boris-102")]).await

@@ -47,18 +47,19 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     }
     let repaired = mend_recordings(&config, &store).await?;
 
-    let (sip, received, sender) = transport::Transport::bind(parts::transport(&config)).await?;
-    let engine = Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, sip.listeners(), received, sender)?)?;
-    let server = web::Server::bind(config.http.listen, parts::web(&config, site, &store, &log, engine.handle(), metrics)?).await?;
-    let address = server.local_address();
+    let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(&config))?.into_parts();
+    let engine =
+        Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, listeners.clone(), received, sender)?)?;
+    let web_parts = parts::web(&config, site, &store, &log, engine.handle(), metrics)?;
+    let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
+    let address = server.local_addr()?;
     let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();
     let web_task = tasks::spawn("web", async move {
-        server
-            .run(async move {
-                // A dropped sender means the same as a sent word: stop.
-                let _ = web_stops.await;
-            })
-            .await;
+        let stop = async move {
+            // A dropped sender means the same as a sent word: stop.
+            let _ = web_stops.await;
+        };
+        server.run(web::AppState::new(web_parts), stop).await;
     });
     let control = tasks::spawn("control socket", {
         let (data_dir, desk) = (config.data_dir.clone(), Desk::new(store.clone(), Some(engine.handle())));
@@ -69,7 +70,7 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
         }
     });
     let keeper = tasks::spawn("retention", retain(log.clone(), store.clone(), config.events.keep_days));
-    let _phones = if demo { Some(demo::phones(sip.listeners()).await?) } else { None };
+    let _phones = if demo { Some(demo::phones(&listeners).await?) } else { None };
     announce(&config, address, demo);
 
     tokio::select! {
@@ -89,8 +90,10 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     if tokio::time::timeout(Duration::from_secs(5), web_task).await.is_err() {
         tracing::warn!("some HTTP requests did not end in time");
     }
-    sip.stop().await;
-    log.stop(LOG_STOP_LIMIT).await.map_err(|error| anyhow!("the event log did not stop in order: {error}"))?;
+    drop(sockets);
+    if !log.stop(LOG_STOP_LIMIT).await {
+        tracing::error!("some events are not in the database: it did not take them within {LOG_STOP_LIMIT:?}");
+    }
     log_writer.await?;
     store.close().await;
     // A stale socket would make `perezvon apply` wait for nobody.
@@ -123,10 +126,13 @@ async fn stored_site(store: &Store) -> anyhow::Result<Site> {
 
 /// Puts right what a kill left of running recordings.
 async fn mend_recordings(config: &Config, store: &Store) -> anyhow::Result<Vec<recording::Repaired>> {
-    let known = store.unfinished_recordings().await?;
+    let unfinished: Vec<_> = store.unfinished_recordings().await?.into_iter().map(|stored| stored.view).collect();
     let dir = config.recording.dir.clone();
-    let find = move |id| known.get(&id).copied();
-    Ok(tokio::task::spawn_blocking(move || recording::repair(&dir, find)).await?)
+    let repairs = tokio::task::spawn_blocking(move || recording::repair(&dir, &unfinished)).await?;
+    for orphan in &repairs.orphans {
+        tracing::error!(path = orphan.path, "recording without a call left as it is: {}", orphan.why);
+    }
+    Ok(repairs.recordings)
 }
 
 /// Forgets old events and expired sessions, once an hour.

@@ -20,11 +20,11 @@ use crate::sip::endpoint::{Addressing, EndpointConfig, Limits, Listener, Subnet}
 use crate::sip::wire::Host;
 use crate::site::{Network, Site};
 use crate::store::{EventLog, Store};
-use crate::transport::{Received, Sender, TransportConfig};
+use crate::transport::{Limits as TransportLimits, Received, Sender, TransportConfig};
 use crate::web;
 
 pub(super) fn transport(config: &Config) -> TransportConfig {
-    TransportConfig { udp: config.sip.udp.clone(), tcp: config.sip.tcp.clone(), ..TransportConfig::default() }
+    TransportConfig { udp: config.sip.udp.clone(), tcp: config.sip.tcp.clone(), limits: TransportLimits::default() }
 }
 
 fn networks(texts: &[String], key: &str) -> anyhow::Result<Vec<Network>> {

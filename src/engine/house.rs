@@ -43,6 +43,8 @@ pub(super) struct House {
     /// A graceful stop has begun: no new calls.
     pub stopping: AtomicBool,
     pub next_recording_key: AtomicU32,
+    /// For threads outside the runtime that have something to wait for.
+    pub runtime: tokio::runtime::Handle,
 }
 
 impl House {

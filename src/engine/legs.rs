@@ -204,7 +204,7 @@ impl Legs {
             let uri = SipUri::from_address(remote).with_user(&dialling.number);
             let address = DialTarget::Address { transport, remote, uri: uri.into() };
             let credentials = self.house.site.load().trunks.get(&dialling.trunk).and_then(|trunk| {
-                let (username, password) = (Text::from(trunk.username.as_str()), Text::from(trunk.password.as_str()));
+                let (username, password) = (trunk.username.clone(), trunk.password.clone());
                 (!username.is_empty()).then_some(Credentials { username, password })
             });
             let (show, max_forwards) = (dialling.show.clone(), dialling.max_forwards);

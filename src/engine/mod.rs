@@ -34,7 +34,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 pub use address::interfaces;
-pub use handle::{Actor, Command, CommandError, Handle, Readiness};
+pub use handle::{Actor, Command, CommandError, Handle, QueueView, Readiness};
 
 use crate::call::{Input, Limits};
 use crate::media::sound::Sound;
@@ -126,6 +126,7 @@ impl Engine {
             most_calls: parts.most_calls,
             stopping: AtomicBool::new(false),
             next_recording_key: AtomicU32::new(1),
+            runtime: tokio::runtime::Handle::current(),
         });
         // The cell is empty until here, so this cannot fail.
         let _ = cell.set(Arc::downgrade(&house));

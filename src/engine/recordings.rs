@@ -1,13 +1,16 @@
 //! What the recorder tells becomes events: the row of `recordings`, the timeline and the diary follow from them.
 
+use std::sync::Arc;
+
 use super::house::House;
 use crate::clock;
 use crate::events::{Event, EventKind, RecordingState, RecordingView};
 use crate::recording::{RecordingEvent, Repaired};
 use crate::store::LogWrite;
+use crate::types::{RecordingId, Wall};
 
 /// Called on the recorder's threads; must not block.
-pub(super) fn tell(house: &House, event: RecordingEvent) {
+pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
     let (kind, path): (fn(Box<RecordingView>) -> EventKind, _) = match &event {
         RecordingEvent::Started { path, .. } | RecordingEvent::Recovered { path, .. } => (EventKind::RecordingStarted, path.clone()),
         RecordingEvent::Failed { path, .. } => (EventKind::RecordingFailed, path.clone()),
@@ -24,6 +27,7 @@ pub(super) fn tell(house: &House, event: RecordingEvent) {
     if matches!(view.trouble, Some(_) if view.state == RecordingState::Failed) {
         tracing::error!(recording.id = %view.id, "recording {} is in trouble; its gaps say what is missing", view.id);
     }
+    let ready = (view.state == RecordingState::Ready).then_some((view.id, view.started_at));
     let event = Event {
         at: clock::wall(),
         call_id: Some(view.call_id),
@@ -31,11 +35,29 @@ pub(super) fn tell(house: &House, event: RecordingEvent) {
         queue: address.queue,
         kind: kind(Box::new(view)),
     };
-    house.submit_write(LogWrite { event, recording_path: Some(path) });
+    let write = LogWrite { event, recording_path: Some(path) };
+    match ready {
+        Some((id, started)) => submit_and_settle(house, write, id, started),
+        None => house.submit_write(write),
+    }
+}
+
+/// The recorder keeps its notes of a recording until the database holds them.
+fn submit_and_settle(house: &Arc<House>, write: LogWrite, id: RecordingId, started: Wall) {
+    let appended = house.log.append(write);
+    let house = house.clone();
+    let runtime = house.runtime.clone();
+    runtime.spawn(async move {
+        match appended.await {
+            // A recorder that has stopped leaves the notes, and the next start settles them.
+            Ok(_) => drop(house.recorder.settle(id, started)),
+            Err(error) => tracing::error!(recording.id = %id, "recording {id} is on the disk but not in the log: {error}"),
+        }
+    });
 }
 
 /// At start, after the calls of the killed server were closed: every recording that a kill left behind is mended and told.
-pub(super) fn tell_repaired(house: &House, repaired: Vec<Repaired>) {
+pub(super) fn tell_repaired(house: &Arc<House>, repaired: Vec<Repaired>) {
     for mended in repaired {
         let kind = match mended.view.state {
             RecordingState::Failed => EventKind::RecordingFailed,
@@ -49,6 +71,7 @@ pub(super) fn tell_repaired(house: &House, repaired: Vec<Repaired>) {
             queue: None,
             kind: kind(Box::new(mended.view)),
         };
-        house.submit_write(LogWrite { event, recording_path: Some(mended.path) });
+        let write = LogWrite { event, recording_path: Some(mended.path) };
+        submit_and_settle(house, write, mended.id, mended.started_wall);
     }
 }

@@ -110,7 +110,11 @@ impl SipTask {
     fn drain(&mut self) {
         while let Some(output) = self.endpoint.poll() {
             match output {
-                Output::Send { to, bytes } => self.sender.send(to, bytes),
+                Output::Send { to, bytes } => {
+                    if let Err(failure) = self.sender.send(to, bytes) {
+                        self.endpoint.send_failed(clock::now(), &to, failure);
+                    }
+                }
                 Output::Event(event) => self.tell_house(event),
             }
         }
@@ -124,8 +128,10 @@ impl SipTask {
                     Err(refusal) => self.carry_out(Order::Command(refusal)),
                 }
             }
-            Event::Registered { user, from, .. } => {
-                self.house.phones.registered(user.clone(), from.ip());
+            Event::Registered { user, newest, .. } => {
+                if let Some(newest) = newest {
+                    self.house.phones.registered(user.clone(), newest.ip());
+                }
                 self.tell_floor(FloorInput::Registered { agent: user });
             }
             Event::Unregistered { user } => {

@@ -144,3 +144,16 @@ pub enum MediaEvent {
     /// The leg is gone and its ports rest.
     Closed { media: MediaId, stats: LegStats },
 }
+
+impl MediaEvent {
+    /// The leg that reports.
+    pub fn media(self) -> MediaId {
+        match self {
+            MediaEvent::FirstPacket { media }
+            | MediaEvent::Silent { media, .. }
+            | MediaEvent::PlayEnded { media }
+            | MediaEvent::Digit { media, .. }
+            | MediaEvent::Closed { media, .. } => media,
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! parse or answer; the endpoint does.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -67,8 +68,9 @@ pub enum RegisterError {
 /// A change that others must hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrarChange {
-    /// A phone was added or taken away and `contacts` are left, at least one.
-    Registered { user: AgentId, contacts: usize },
+    /// A phone was added or taken away and `contacts` are left, at least one. `newest`: where the newest of them speaks
+    /// from, unless its connection is gone.
+    Registered { user: AgentId, contacts: usize, newest: Option<SocketAddr> },
     /// The last phone is gone.
     Unregistered { user: AgentId },
 }
@@ -309,7 +311,10 @@ impl Registrar {
         match after.len() {
             _ if after == before => None,
             0 => Some(RegistrarChange::Unregistered { user: user.clone() }),
-            contacts => Some(RegistrarChange::Registered { user: user.clone(), contacts }),
+            contacts => {
+                let newest = self.users.get(user).into_iter().flatten().rev().find_map(|binding| binding.flow);
+                Some(RegistrarChange::Registered { user: user.clone(), contacts, newest: newest.map(|flow| flow.remote) })
+            }
         }
     }
 }

@@ -62,8 +62,8 @@ pub enum Event {
     Bye { leg: LegId, reason: Option<Text> },
     /// An INFO in the dialog; it has been answered 200.
     InDialog { leg: LegId, request: Arc<Request> },
-    /// A phone was added or taken away; `contacts` are left.
-    Registered { user: AgentId, contacts: usize },
+    /// A phone was added or taken away; `contacts` are left, and the newest of them speaks from `newest`.
+    Registered { user: AgentId, contacts: usize, newest: Option<SocketAddr> },
     /// The user's last phone is gone: removed, expired or disconnected.
     Unregistered { user: AgentId },
     /// A wrong password or an unknown user; `is_banned` when this was one too many.

@@ -224,7 +224,7 @@ impl Endpoint {
     fn tell_registrar_changes(&mut self, changes: impl IntoIterator<Item = RegistrarChange>) {
         for change in changes {
             self.out.tell(match change {
-                RegistrarChange::Registered { user, contacts } => Event::Registered { user, contacts },
+                RegistrarChange::Registered { user, contacts, newest } => Event::Registered { user, contacts, newest },
                 RegistrarChange::Unregistered { user } => Event::Unregistered { user },
             });
         }
