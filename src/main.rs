@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-fn main() {}
-=======
 //! The `perezvon` command: arguments to config to `app::run`, and the administrator's commands.
 
 use std::path::PathBuf;
@@ -131,4 +128,3 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Check { .. } | Command::Call(_) => Ok(()),
     }
 }
->>>>>>> 4407218 (Administrator's door: apply, export, users and tokens through the control socket or the data folder)

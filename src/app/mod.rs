@@ -32,7 +32,9 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     limits::raise_open_files(&config)?;
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("data_dir {}", config.data_dir.display()))?;
+    for (key, folder) in [("data_dir", &config.data_dir), ("recording.dir", &config.recording.dir)] {
+        std::fs::create_dir_all(folder).with_context(|| format!("{key}: {} cannot be made", folder.display()))?;
+    }
     let _lock = FolderLock::take(&config.data_dir)?;
 
     let store = Store::open(&config.database.url, &config.data_dir).await?;

@@ -160,7 +160,7 @@ impl CallTask {
         self.legs.media(running.leg, |media| MediaCommand::Untap { media });
         let ended = match keep {
             true => self.house.recorder.finish(running.key, clock::now()),
-            false => self.house.recorder.discard(running.key),
+            false => self.house.recorder.finish(running.key, clock::now()),
         };
         if let Err(error) = ended {
             tracing::error!(recording.id = %running.id, "recording {} was not closed: {error}; the next start repairs it", running.id);

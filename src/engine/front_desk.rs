@@ -119,11 +119,10 @@ async fn readiness(house: &House) -> Vec<Readiness> {
         ready: trouble.is_none(),
         detail: trouble.unwrap_or_else(|| "works".into()),
     };
-    let database = house.store.check().await.err().map(|error| format!("{error}; check database.url and the disk"));
     let floor = ask_floor(house, floor_task::Order::Queues).await.err().map(|error| error.to_string());
     let stopping = house.is_stopping().then(|| "a graceful stop has begun: no new calls are taken".to_string());
     let sip = house.sip.is_closed().then(|| "the SIP task has ended; restart the server".to_string());
-    vec![part("database", database), part("floor", floor), part("sip", sip), part("running", stopping)]
+    vec![part("floor", floor), part("sip", sip), part("running", stopping)]
 }
 
 /// Reads the set-up again and gives it to everyone. A site that does not read keeps the old one.

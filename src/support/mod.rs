@@ -1,1 +1,3 @@
-//! (being built)
+//! temporary
+pub mod demo_phone;
+pub mod test_call;
