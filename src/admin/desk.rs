@@ -82,9 +82,8 @@ impl Desk {
         if stored.users.iter().any(|known| known.login == user.login) {
             return Err(DeskError::Refused(format!("{}: this login exists; use `perezvon user passwd`", user.login)));
         }
-        let role = serde_json::from_value(Value::String(user.role.clone())).map_err(|_| {
-            DeskError::Refused(format!("role \"{}\": write agent, supervisor, support or admin", user.role))
-        })?;
+        let role = serde_json::from_value(Value::String(user.role.clone()))
+            .map_err(|_| DeskError::Refused(format!("role \"{}\": write agent, supervisor, support or admin", user.role)))?;
         let item = UserItem {
             login: user.login.clone(),
             name: user.name,

@@ -23,11 +23,25 @@ use crate::store::Store;
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Request {
     /// `text` has its `env:` values filled in the environment of whoever asks.
-    Apply { file: String, text: String, environment: Vec<(String, String)>, prune: bool, dry_run: bool },
+    Apply {
+        file: String,
+        text: String,
+        environment: Vec<(String, String)>,
+        prune: bool,
+        dry_run: bool,
+    },
     Export,
-    AddUser { user: NewUser, password: String },
-    ChangePassword { login: String, password: String },
-    MakeToken { login: String },
+    AddUser {
+        user: NewUser,
+        password: String,
+    },
+    ChangePassword {
+        login: String,
+        password: String,
+    },
+    MakeToken {
+        login: String,
+    },
 }
 
 /// Text for standard output, or what is wrong for standard error.

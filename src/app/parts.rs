@@ -28,7 +28,8 @@ pub(super) fn transport(config: &Config) -> TransportConfig {
 }
 
 fn networks(texts: &[String], key: &str) -> anyhow::Result<Vec<Network>> {
-    let read = |text: &String| Network::parse(text).ok_or_else(|| anyhow!("{key}: \"{text}\" is no CIDR, for example 10.0.0.0/8"));
+    let read =
+        |text: &String| Network::parse(text).ok_or_else(|| anyhow!("{key}: \"{text}\" is no CIDR, for example 10.0.0.0/8"));
     texts.iter().map(read).collect()
 }
 

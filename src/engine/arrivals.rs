@@ -71,7 +71,8 @@ fn allowed(house: &House, mut plan: Plan) -> Plan {
     if let Goal::Outside { trunk, .. } = &plan.goal {
         let most = house.site.load().trunks.get(trunk).map_or(0, |trunk| trunk.max_calls);
         if most > 0 && house.calls.count_of_trunk(trunk) >= most as usize {
-            plan.goal = Goal::Nowhere { cause: EndCause::TrunkFailed, why: format!("trunk {trunk} is at its limit of {most} calls") };
+            plan.goal =
+                Goal::Nowhere { cause: EndCause::TrunkFailed, why: format!("trunk {trunk} is at its limit of {most} calls") };
         }
     }
     plan

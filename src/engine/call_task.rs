@@ -25,8 +25,14 @@ use crate::types::{AgentId, CallId, CallView, LegId, PopId, QueueId, RecordingId
 pub(super) enum CallMessage {
     Sip(Event),
     /// The endpoint refused to dial.
-    NotDialled { leg: LegId, error: CommandError },
-    Media { leg: LegId, event: MediaEvent },
+    NotDialled {
+        leg: LegId,
+        error: CommandError,
+    },
+    Media {
+        leg: LegId,
+        event: MediaEvent,
+    },
     Input(Input),
     Identified(Box<Identity>),
 }

@@ -114,7 +114,11 @@ impl CallTask {
     fn identify(&mut self, who: &Party) {
         let caller = self.client.caller.get_or_insert_with(|| {
             let region = self.house.site.load().region;
-            let text = CallerText { user: who.number.as_deref().unwrap_or_default(), display: who.display.as_deref(), ..CallerText::default() };
+            let text = CallerText {
+                user: who.number.as_deref().unwrap_or_default(),
+                display: who.display.as_deref(),
+                ..CallerText::default()
+            };
             read_caller(text, region)
         });
         let caller: Caller = caller.clone();

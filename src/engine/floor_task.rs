@@ -22,7 +22,11 @@ pub(super) enum Order {
     Input(FloorInput),
     Reconfigure(Arc<Site>),
     /// Ask for a state and tell what became of it; `None`: no such agent.
-    SetState { agent: AgentId, wish: Wish, reply: oneshot::Sender<Option<AgentView>> },
+    SetState {
+        agent: AgentId,
+        wish: Wish,
+        reply: oneshot::Sender<Option<AgentView>>,
+    },
     Agents(oneshot::Sender<Vec<AgentView>>),
     Queues(oneshot::Sender<Vec<QueueView>>),
 }

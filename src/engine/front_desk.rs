@@ -128,7 +128,9 @@ async fn readiness(house: &House) -> Vec<Readiness> {
 /// Reads the set-up again and gives it to everyone. A site that does not read keeps the old one.
 async fn take_new_site(house: &House) {
     let read = house.store.set_up().await.map_err(|error| error.to_string());
-    let built = read.and_then(|items| site::check::build(&items).map_err(|found| found.iter().map(ItemProblem::path).collect::<Vec<_>>().join(", ")));
+    let built = read.and_then(|items| {
+        site::check::build(&items).map_err(|found| found.iter().map(ItemProblem::path).collect::<Vec<_>>().join(", "))
+    });
     match built {
         Ok(site) => {
             let site = Arc::new(site);

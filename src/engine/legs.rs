@@ -113,7 +113,9 @@ impl Legs {
 
     pub async fn start_early_media(&mut self, leg: LegId) -> Result<(), LegFailure> {
         match self.agree(leg)? {
-            Some(sdp) => self.order(Command::Progress { leg, status: Status::SESSION_PROGRESS, body: Some(Body::sdp(sdp)) }).await,
+            Some(sdp) => {
+                self.order(Command::Progress { leg, status: Status::SESSION_PROGRESS, body: Some(Body::sdp(sdp)) }).await
+            }
             // Without an offer there is nothing to answer early: the caller hears its own ringback.
             None => self.ring(leg).await,
         }
@@ -260,7 +262,12 @@ impl Legs {
         codecs.extend(offered.map(|sdp| gateway::offered_codecs(sdp)).unwrap_or_default());
         codecs.extend([Codec::Pcma, Codec::Pcmu]);
         let mut seen = Vec::new();
-        codecs.retain(|codec| !seen.contains(codec) && { seen.push(*codec); true });
+        codecs.retain(|codec| {
+            !seen.contains(codec) && {
+                seen.push(*codec);
+                true
+            }
+        });
         codecs
     }
 

@@ -12,7 +12,9 @@ use crate::types::{RecordingId, Wall};
 /// Called on the recorder's threads; must not block.
 pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
     let (kind, path): (fn(Box<RecordingView>) -> EventKind, _) = match &event {
-        RecordingEvent::Started { path, .. } | RecordingEvent::Recovered { path, .. } => (EventKind::RecordingStarted, path.clone()),
+        RecordingEvent::Started { path, .. } | RecordingEvent::Recovered { path, .. } => {
+            (EventKind::RecordingStarted, path.clone())
+        }
         RecordingEvent::Failed { path, .. } => (EventKind::RecordingFailed, path.clone()),
         RecordingEvent::Ready { path, .. } => (EventKind::RecordingReady, path.clone()),
     };

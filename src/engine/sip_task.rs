@@ -21,7 +21,11 @@ use crate::types::LegId;
 #[derive(Debug)]
 pub(super) enum Order {
     /// Dials a leg; what happens to it is told to `inbox`.
-    Dial { leg: LegId, inbox: mpsc::Sender<CallMessage>, command: Command },
+    Dial {
+        leg: LegId,
+        inbox: mpsc::Sender<CallMessage>,
+        command: Command,
+    },
     Command(Command),
     /// The call is over: nothing about these legs needs to be told any more.
     Forget(Vec<LegId>),
