@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::cursor::Place;
 use super::db::{Db, read};
 use super::sql::{Bind, Sql};
+use super::text::key;
 use super::{Page, PageRequest, Store, StoreError};
 use crate::types::{AgentId, CallId, CallView, CardId, QueueId};
 
@@ -52,8 +53,8 @@ impl Store {
             None => &mut sql,
         };
         if let Some(number) = &filter.number {
-            sql.push(" and (calls.from_number = ").value(Bind::Text(number.clone()));
-            sql.push(" or calls.to_number = ").value(Bind::Text(number.clone())).push(")");
+            sql.push(" and (calls.from_number = ").value(Bind::Text(key(number)));
+            sql.push(" or calls.to_number = ").value(Bind::Text(key(number))).push(")");
         }
         of_calls(&mut sql, filter.agent.as_ref(), filter.queue.as_ref(), filter.card);
         only_visible(&mut sql, &filter.visible);
@@ -84,10 +85,10 @@ pub(super) async fn open_calls(db: &Db, limit: i64) -> Result<Vec<CallView>, Sto
 pub(super) fn of_calls(sql: &mut Sql, agent: Option<&AgentId>, queue: Option<&QueueId>, card: Option<CardId>) {
     if let Some(agent) = agent {
         sql.push(" and calls.id in (select call_id from call_agents where agent = ");
-        sql.value(Bind::Text(agent.to_string())).push(")");
+        sql.value(Bind::Text(key(agent.as_str()))).push(")");
     }
     if let Some(queue) = queue {
-        sql.push(" and calls.queue = ").value(Bind::Text(queue.to_string()));
+        sql.push(" and calls.queue = ").value(Bind::Text(key(queue.as_str())));
     }
     if let Some(card) = card {
         sql.push(" and calls.card_id = ").value(Bind::Uuid(card.0));
@@ -97,9 +98,9 @@ pub(super) fn of_calls(sql: &mut Sql, agent: Option<&AgentId>, queue: Option<&Qu
 /// The same kind of query, narrowed to what a person may see.
 pub(super) fn only_visible(sql: &mut Sql, visible: &Visible) {
     let Visible::Only { agents, queues } = visible else { return };
-    sql.push(" and (calls.queue in ").list(queues.iter().map(|queue| Bind::Text(queue.to_string())));
+    sql.push(" and (calls.queue in ").list(queues.iter().map(|queue| Bind::Text(key(queue.as_str()))));
     sql.push(" or calls.id in (select call_id from call_agents where agent in ");
-    sql.list(agents.iter().map(|agent| Bind::Text(agent.to_string()))).push("))");
+    sql.list(agents.iter().map(|agent| Bind::Text(key(agent.as_str())))).push("))");
 }
 
 pub(super) fn parse_view(view: &str) -> Result<CallView, StoreError> {

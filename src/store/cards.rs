@@ -15,7 +15,7 @@ use super::cursor::Place;
 use super::db::{Tx, execute, on, read};
 use super::lanes::Lane;
 use super::sql::{Bind, Sql};
-use super::text::{contains_pattern, search_words, storable, storable_fields};
+use super::text::{contains_pattern, key, search_words, storable, storable_fields};
 use super::{Page, PageRequest, Store, StoreError};
 use crate::cards::{CandidateCard, NumberKind};
 use crate::events::CardBrief;
@@ -272,7 +272,7 @@ async fn insert_indexes(tx: &mut Tx, cards: &[&Card]) -> Result<(), sqlx::Error>
 
 fn index_statements(cards: &[&Card]) -> [Option<Sql>; 2] {
     let numbers = cards.iter().flat_map(|card| card.numbers.iter().map(|number| (card.id, number.e164.as_string())));
-    let emails = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, email.email.to_lowercase())));
+    let emails = cards.iter().flat_map(|card| card.emails.iter().map(|email| (card.id, key(&email.email.to_lowercase()))));
     [
         pairs_statement("insert into card_numbers (e164, card_id) values ", numbers),
         pairs_statement("insert into card_emails (email, card_id) values ", emails),

@@ -4,6 +4,7 @@
 //! sqlx checks types per database, so a query is compiled twice, once in each arm of `on!`; its text is written once,
 //! with `$1` places, in the SQL that SQLite and PostgreSQL share.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection as _, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use super::StoreError;
 use super::lanes::{Lane, Lanes, Turn};
@@ -180,9 +181,11 @@ async fn open_sqlite(url: &str, base: &Path) -> Result<Db, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|e| StoreError::Url(format!("cannot make the folder {}: {e}", folder.display())))?;
     }
+    // Made here, for the owner's eyes only: it holds password hashes. SQLite gives its log the same mode.
+    let made = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&file);
+    made.map_err(|e| StoreError::Url(format!("cannot open {}: {e}", file.display())))?;
     let options = options
         .filename(&file)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
@@ -193,6 +196,9 @@ async fn open_sqlite(url: &str, base: &Path) -> Result<Db, StoreError> {
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .disable_statement_logging();
     let writer = sqlite_pool(1)
+        // SQLite ends the transaction by itself when the disk is full, sqlx still believes in it, and every later `begin`
+        // would fail: such a connection is replaced.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(options.clone())
         .await
         .map_err(|e| StoreError::Url(format!("cannot open {}: {e}", file.display())))?;

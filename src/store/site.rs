@@ -48,7 +48,8 @@ impl Store {
         Ok((version, rows.into_iter().filter_map(ItemRow::item).collect()))
     }
 
-    /// Applies the change in one transaction and returns the new version.
+    /// Applies the change in one transaction and returns the new version. Some 30 µs an item on SQLite, during which the
+    /// log waits: all or nothing matters more here, and people change set-ups rarely.
     pub async fn change_site(&self, change: &SiteChange, now: Wall) -> Result<u64, StoreError> {
         let mut tx = self.db.begin(Lane::Rest).await?;
         // First the version: on PostgreSQL its row lock keeps two changes apart.

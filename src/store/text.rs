@@ -1,5 +1,5 @@
 //! Making foreign text storable and findable. PostgreSQL cannot hold U+0000 in text or jsonb, and callers, browsers and
-//! imports may send it, so it is left out on both databases.
+//! imports may send it, so it is left out on both databases. Its indexes refuse entries above some 2,700 bytes.
 
 use std::borrow::Cow;
 
@@ -7,6 +7,16 @@ use serde_json::{Map, Value};
 
 pub(super) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "")) } else { Cow::Borrowed(text) }
+}
+
+/// Bytes of a text that is looked up by index.
+const KEY_MAX_BYTES: usize = 256;
+
+/// `storable`, cut to what an index takes: a caller may send a "number" of many kilobytes. The whole of it is in the JSON.
+pub(super) fn key(text: &str) -> String {
+    let mut key = storable(text).into_owned();
+    key.truncate(key.floor_char_boundary(KEY_MAX_BYTES));
+    key
 }
 
 pub(super) fn storable_json(value: Value) -> Value {
@@ -58,6 +68,13 @@ mod tests {
     fn a_zero_byte_is_left_out_wherever_it_hides() {
         assert_eq!(storable("a\0b"), "ab");
         assert_eq!(storable_json(json!({"a\0": ["b\0", {"c": "\0"}, 1]})), json!({"a": ["b", {"c": ""}, 1]}));
+    }
+
+    #[test]
+    fn a_key_is_cut_between_characters() {
+        assert_eq!(key("+74951234567"), "+74951234567");
+        assert_eq!(key(&"я".repeat(1_000)).len(), 256);
+        assert_eq!(key(&format!("x{}", "я".repeat(1_000))).len(), 255);
     }
 
     #[test]

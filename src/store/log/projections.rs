@@ -10,7 +10,7 @@ use super::Recorded;
 use super::writer::as_i64;
 use crate::events::{EventKind, RecordingState, RecordingView};
 use crate::store::db::{Tx, execute};
-use crate::store::text::storable;
+use crate::store::text::{key, storable};
 use crate::types::{AgentId, CallId, CallState, CallView};
 
 /// What a batch leaves behind in the rows.
@@ -85,8 +85,8 @@ async fn insert_event(tx: &mut Tx, recorded: &Recorded) -> Result<(), sqlx::Erro
             .bind(event.at.as_datetime())
             .bind(event.kind.name())
             .bind(event.call_id.map(|id| id.0))
-            .bind(event.agent.as_ref().map(|agent| storable(agent.as_str())))
-            .bind(event.queue.as_ref().map(|queue| storable(queue.as_str())))
+            .bind(event.agent.as_ref().map(|agent| key(agent.as_str())))
+            .bind(event.queue.as_ref().map(|queue| key(queue.as_str())))
             .bind(&*recorded.json)
     )?;
     Ok(())
@@ -105,19 +105,19 @@ async fn upsert_call(tx: &mut Tx, view: &CallView) -> Result<(), sqlx::Error> {
     .bind(word(&view.state))
     .bind(view.started_at.as_datetime())
     .bind(view.ended_at.map(|at| at.as_datetime()))
-    .bind(view.agent.as_ref().map(|agent| storable(agent.as_str())))
-    .bind(view.queue.as_ref().map(|queue| storable(queue.as_str())))
-    .bind(view.trunk.as_ref().map(|trunk| storable(trunk.as_str())))
+    .bind(view.agent.as_ref().map(|agent| key(agent.as_str())))
+    .bind(view.queue.as_ref().map(|queue| key(queue.as_str())))
+    .bind(view.trunk.as_ref().map(|trunk| key(trunk.as_str())))
     .bind(view.card_id.map(|card| card.0))
-    .bind(view.from.number.as_deref().map(storable))
-    .bind(storable(&view.to))
+    .bind(view.from.number.as_deref().map(key))
+    .bind(key(&view.to))
     .bind(json(view)))?;
     for agent in agents_of(view) {
         execute!(
             tx,
             sqlx::query("insert into call_agents (call_id, agent) values ($1, $2) on conflict do nothing")
                 .bind(view.id.0)
-                .bind(storable(agent.as_str()))
+                .bind(key(agent.as_str()))
         )?;
     }
     Ok(())

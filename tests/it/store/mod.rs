@@ -1,6 +1,7 @@
 //! The store on real databases: every body runs on SQLite and on PostgreSQL and must see the same.
 
 mod cards;
+mod full_disk;
 mod idempotency;
 mod kill;
 mod lists;
@@ -11,3 +12,4 @@ mod samples;
 mod sessions;
 mod site;
 mod trouble;
+mod upkeep;

@@ -48,7 +48,8 @@ async fn a_full_line_refuses_and_calls_go_on(db: TestDb) {
     assert_eq!(refused, LogError::Full);
     assert_eq!(log.append(tick(0)).await, Err(LogError::Full));
     db.execute("alter table hidden rename to events").await;
-    stop(log.clone(), writer).await;
+    assert!(log.stop(Duration::from_secs(300)).await);
+    writer.await.unwrap();
     assert_eq!(db.count("select count(*) from events").await, i64::try_from(accepted).expect("small"));
     assert_eq!(log.last_seq(), accepted);
 }
@@ -117,6 +118,39 @@ async fn a_second_server_on_the_same_postgres_database_is_refused() {
     let second = Store::open(&db.url, std::path::Path::new("/")).await.expect("opening is allowed: the CLI does it");
     let refused = second.open_log().await.expect_err("one log a database");
     assert!(refused.to_string().contains("another server"), "{refused}");
+    stop(log, writer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_break_at_any_moment_neither_lose_nor_repeat_an_event() {
+    let db = TestDb::postgres().await;
+    let (log, writer) = open(&db.store).await;
+    let appending = tokio::spawn({
+        let log = log.clone();
+        async move {
+            for number in 1..=600 {
+                assert_eq!(log.append(tick(number)).await.map(|c| c.seq), Ok(number));
+            }
+        }
+    });
+    // Some of these hit between a commit and its answer.
+    let mut broken = 0;
+    while !appending.is_finished() {
+        broken += db
+            .count(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid()",
+            )
+            .await;
+        let before = log.last_seq();
+        while log.last_seq() < before + 20 && !appending.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    }
+    appending.await.expect("every event gets its number once");
+    assert!(broken > 10, "{broken}");
+    let stored = db.count("select count(*) from events where seq between 1 and 600").await;
+    assert_eq!((stored, db.count("select count(*) from events").await), (600, 600));
     stop(log, writer).await;
 }
 

@@ -64,7 +64,8 @@ fn start(state: &Path, place: &Path) -> String {
     let state = state.to_str().expect("the target folder's name is UTF-8");
     let mut watch = Command::new("setsid");
     watch.arg(script_path()).args(["watch", state, &folder]);
-    watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("setsid exists");
+    // It outlives this process on purpose, so nobody waits for it.
+    std::mem::drop(watch.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("setsid exists"));
     folder
 }
 
