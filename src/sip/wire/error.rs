@@ -45,6 +45,8 @@ pub enum Flaw {
     Version,
     #[error("a header line without a name and a colon")]
     HeaderLine,
+    #[error("a carriage return that ends no line")]
+    BareCarriageReturn,
     #[error(transparent)]
     Header(#[from] HeaderError),
     #[error("the CSeq method is not the request's method")]

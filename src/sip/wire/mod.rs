@@ -14,6 +14,8 @@ mod method;
 mod name_addr;
 mod params;
 mod parse;
+#[cfg(test)]
+mod property_tests;
 mod status;
 mod text;
 mod typed;

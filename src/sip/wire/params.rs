@@ -2,6 +2,7 @@
 //! One type serves both: in headers a value may be a quoted string, in URIs it never is.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::Text;
 use super::lex::{is_token, quote, unquote};
@@ -18,8 +19,8 @@ impl Param {
     /// A header parameter; the value is quoted when it must be.
     pub fn new(name: impl Into<Text>, value: Option<Text>) -> Param {
         // gen-value = token / host / quoted-string, and a host may be an IPv6 address (RFC 3261 §25.1).
-        let is_plain = |text: &str| is_token(text) || text.parse::<std::net::Ipv6Addr>().is_ok() || text.starts_with('[');
-        let is_quoted = value.as_ref().is_some_and(|value| !is_plain(value));
+        let bare = |text: &Text| text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text).parse::<Ipv6Addr>();
+        let is_quoted = value.as_ref().is_some_and(|value| !is_token(value) && bare(value).is_err());
         Param { name: name.into(), value, is_quoted }
     }
 

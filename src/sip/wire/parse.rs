@@ -70,6 +70,8 @@ pub(super) fn head(bytes: &[u8]) -> Head {
     let mut head = Head { start_line, method, headers: Headers::with_capacity(16), flaw: None };
     if first.len() > MAX_LINE_BYTES {
         head.flaw = Some(Flaw::TooLarge);
+    } else if first.contains('\r') {
+        head.flaw = Some(Flaw::BareCarriageReturn);
     }
     head.read_headers(&text, lines);
     head
@@ -123,6 +125,11 @@ impl Head {
             if line.is_empty() {
                 continue;
             }
+            if line.contains('\r') {
+                // A CR that ends no line: others might take it for a line end and see other headers than we do.
+                self.flaw.get_or_insert(Flaw::BareCarriageReturn);
+                return;
+            }
             count += 1;
             if count > MAX_HEADERS || line.len() > MAX_LINE_BYTES {
                 self.flaw.get_or_insert(Flaw::TooLarge);
@@ -130,10 +137,14 @@ impl Head {
             }
             let is_folded = |next: &&str| next.starts_with([' ', '\t']);
             if lines.peek().is_some_and(is_folded) {
-                let mut unfolded = line.trim_end().to_owned();
+                let mut unfolded = line.trim_end_matches([' ', '\t']).to_owned();
                 while let Some(more) = lines.next_if(is_folded) {
+                    if more.contains('\r') {
+                        self.flaw.get_or_insert(Flaw::BareCarriageReturn);
+                        return;
+                    }
                     unfolded.push(' ');
-                    unfolded.push_str(more.trim());
+                    unfolded.push_str(more.trim_matches([' ', '\t']));
                     if unfolded.len() > MAX_LINE_BYTES {
                         self.flaw.get_or_insert(Flaw::TooLarge);
                         return;
@@ -333,6 +344,14 @@ mod tests {
         bytes[at] = 0xff;
         let Ok(Message::Request(request)) = Message::parse(&bytes) else { panic!("must be read") };
         assert_eq!(request.headers.get(&HeaderName::Subject).map(Text::as_str), Some("l\u{fffd}nch, or not"));
+    }
+
+    #[test]
+    fn a_carriage_return_that_ends_no_line_is_refused() {
+        for (from, to) in [("lunch", "lunch\rContact: *"), (" more", " more\rTo: x"), ("SIP/2.0\r\nVia", "SIP/2.0\r\r\nVia")] {
+            let text = INVITE.replace("Subject: lunch", "Subject: lunch\r\n more").replacen(from, to, 1);
+            assert!(matches!(parse(&text), Err(ParseError { request: Some(_), .. })), "{to:?}");
+        }
     }
 
     #[test]
