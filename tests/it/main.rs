@@ -5,6 +5,7 @@
 
 mod architecture;
 mod media;
+mod recording;
 mod scenarios;
 mod sip;
 mod store;
