@@ -81,10 +81,11 @@ impl Waker {
         }
     }
 
-    /// The thread heard it; call it before looking into the queues.
+    /// The thread heard it. It must look into its queues, and at all else that `ring` may announce, after this and before
+    /// it sleeps: who rings between the two steps here writes nothing. The swap makes what he left visible.
     pub fn heard(&self) {
         let _ = (&self.event).read(&mut [0; 8]);
-        self.is_rung.store(false, Ordering::Release);
+        self.is_rung.swap(false, Ordering::AcqRel);
     }
 
     pub fn descriptor(&self) -> impl AsFd + '_ {

@@ -63,7 +63,7 @@ impl PortPool {
     /// Checks the range and binds the first chunk.
     pub fn new(range: RangeInclusive<u16>, bind: IpAddr, rest: Duration) -> Result<PortPool, RelayError> {
         let (first, last) = (*range.start(), *range.end());
-        let first_port = first.checked_add(first % 2).unwrap_or(u16::MAX);
+        let first_port = first.saturating_add(first % 2);
         let pairs = (usize::from(last) + 1).saturating_sub(first_port.into()) / 2;
         // Port 0 would let the kernel choose.
         if pairs == 0 || first == 0 {

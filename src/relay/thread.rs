@@ -102,16 +102,15 @@ impl MediaThread {
     /// Runs until it is told to stop, or until nobody is left who could tell it anything.
     pub fn run(mut self, mut poller: Poller) {
         let mut batch = Batch::new();
-        loop {
+        // Looked at after the waker was heard and before the next sleep.
+        while !self.parts.must_stop.load(Ordering::Relaxed) {
             let ready = self.sleep(&mut poller);
-            let must_stop = self.parts.must_stop.load(Ordering::Relaxed);
-            if must_stop || !self.obey(&poller) {
+            if !self.obey(&poller) {
                 break;
             }
             self.take_crossings();
             for index in 0..ready {
                 match poller.token(index) {
-                    // Heard before the queues are looked into again, in the next round at the latest.
                     Some(WAKER) => self.hear_waker(&poller),
                     Some(token) => self.receive(token, &mut batch),
                     None => {}
