@@ -212,46 +212,56 @@ mod tests {
         Time::from_millis(seconds * 1000)
     }
 
-    /// A free stretch of the port space below the ephemeral ports, different for each test.
-    fn pool(first: u16, last: u16) -> PortPool {
-        PortPool::new(first..=last, LOOPBACK, REST).unwrap()
+    /// The first of `count` ports that are free just now, below the range that the system gives out itself. Even.
+    fn stretch(count: u16) -> u16 {
+        let is_free = |port: u16| UdpSocket::bind((LOOPBACK, port)).is_ok();
+        let candidates = std::iter::repeat_with(|| 10_000 + rand::random::<u16>() % 8_000 / 2 * 2);
+        candidates.take(1000).find(|first| (*first..first + count).all(is_free)).expect("some stretch of ports is free")
+    }
+
+    fn pool(ports: RangeInclusive<u16>) -> PortPool {
+        PortPool::new(ports, LOOPBACK, REST).unwrap()
     }
 
     #[test]
     fn pairs_are_even_and_odd_inside_the_range() {
-        let mut pool = pool(17001, 17006);
+        let first = stretch(8);
+        let mut pool = pool(first + 1..=first + 6);
         let (one, two) = (pool.take(at(0)).unwrap(), pool.take(at(0)).unwrap());
-        assert_eq!((one.rtp_port, two.rtp_port), (17002, 17004));
-        assert_eq!(one.rtcp.local_addr().unwrap().port(), 17003);
+        assert_eq!((one.rtp_port, two.rtp_port), (first + 2, first + 4));
+        assert_eq!(one.rtcp.local_addr().unwrap().port(), first + 3);
         assert_eq!(pool.take(at(0)).unwrap_err(), PortsExhausted { in_use: 2, resting: 0, unusable: 0 });
     }
 
     #[test]
     fn a_pair_rests_before_its_next_use_and_the_first_given_back_goes_first() {
-        let mut pool = pool(17010, 17013);
+        let first = stretch(4);
+        let mut pool = pool(first..=first + 3);
         let (one, two) = (pool.take(at(0)).unwrap(), pool.take(at(0)).unwrap());
         pool.give_back(two, at(10));
         pool.give_back(one, at(11));
         assert_eq!(pool.take(at(39)).unwrap_err(), PortsExhausted { in_use: 0, resting: 2, unusable: 0 });
         let again = pool.take(at(40)).unwrap();
-        assert_eq!((again.rtp_port, again.turn), (17012, 2));
+        assert_eq!((again.rtp_port, again.turn), (first + 2, 2));
         assert!(pool.take(at(40)).is_err());
-        assert_eq!(pool.take(at(41)).unwrap().rtp_port, 17010);
+        assert_eq!(pool.take(at(41)).unwrap().rtp_port, first);
     }
 
     #[test]
     fn a_port_that_another_program_holds_is_passed_over() {
-        let _other = UdpSocket::bind("127.0.0.1:17021").unwrap();
-        let mut pool = pool(17020, 17023);
-        assert_eq!(pool.take(at(0)).unwrap().rtp_port, 17022);
+        let first = stretch(4);
+        let _other = UdpSocket::bind((LOOPBACK, first + 1)).unwrap();
+        let mut pool = pool(first..=first + 3);
+        assert_eq!(pool.take(at(0)).unwrap().rtp_port, first + 2);
         assert_eq!(pool.take(at(0)).unwrap_err(), PortsExhausted { in_use: 1, resting: 0, unusable: 1 });
     }
 
     #[test]
     fn nothing_of_the_past_is_read_from_a_pair() {
-        let mut pool = pool(17030, 17031);
+        let first = stretch(2);
+        let mut pool = pool(first..=first + 1);
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let send = || sender.send_to(b"x", "127.0.0.1:17030").unwrap();
+        let send = || sender.send_to(b"x", (LOOPBACK, first)).unwrap();
         send();
         let pair = pool.take(at(0)).unwrap();
         assert!(pair.rtp.recv(&mut [0; 4]).is_err(), "sent before it was handed out");
@@ -265,18 +275,21 @@ mod tests {
 
     #[test]
     fn more_than_one_chunk_is_bound_when_needed() {
-        let mut pool = pool(17100, 17399);
+        let first = stretch(300);
+        let mut pool = pool(first..=first + 299);
         let taken: Vec<_> = (0..150).map(|_| pool.take(at(0)).unwrap().rtp_port).collect();
-        assert_eq!(taken, (17100..17400).step_by(2).collect::<Vec<_>>());
+        assert_eq!(taken, (first..first + 300).step_by(2).collect::<Vec<_>>());
         assert_eq!((pool.in_use(), pool.pairs()), (150, 150));
     }
 
     #[test]
     fn ranges_without_a_pair_are_refused() {
-        for range in [17001..=17001, 17001..=17002, 17004..=17003, 0..=10, 65535..=65535] {
-            assert!(matches!(PortPool::new(range.clone(), LOOPBACK, REST), Err(RelayError::NoPorts { .. })), "{range:?}");
+        for (first, last) in [(17001, 17001), (17001, 17002), (17004, 17003), (0, 10), (65535, 65535)] {
+            let refused = PortPool::new(first..=last, LOOPBACK, REST);
+            assert!(matches!(refused, Err(RelayError::NoPorts { .. })), "{first}-{last}");
         }
-        let _other = UdpSocket::bind("127.0.0.1:17040").unwrap();
-        assert!(matches!(PortPool::new(17040..=17041, LOOPBACK, REST), Err(RelayError::Bind { .. })));
+        let first = stretch(2);
+        let _other = UdpSocket::bind((LOOPBACK, first)).unwrap();
+        assert!(matches!(PortPool::new(first..=first + 1, LOOPBACK, REST), Err(RelayError::Bind { .. })));
     }
 }

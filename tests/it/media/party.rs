@@ -186,7 +186,7 @@ fn port_pair(host: IpAddr) -> (UdpSocket, UdpSocket) {
     loop {
         let rtp = UdpSocket::bind((host, 0)).unwrap();
         let port = rtp.local_addr().unwrap().port();
-        if port % 2 == 0
+        if port.is_multiple_of(2)
             && let Ok(rtcp) = UdpSocket::bind((host, port + 1))
         {
             return (rtp, rtcp);
