@@ -329,3 +329,136 @@ impl Registration {
 fn is_dialable(contact: &Uri, flow: &Flow) -> bool {
     contact.host().and_then(|host| host.ip()).is_some_and(|ip| ip == flow.remote.ip().to_canonical())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::wire::{ConnectionId, Transport};
+
+    const NO_EXPIRES: Option<u32> = None;
+
+    fn at(seconds: u64) -> Time {
+        Time::from_millis(seconds * 1000)
+    }
+
+    fn registrar() -> Registrar {
+        Registrar::new(RegistrarLimits {
+            contacts_per_user: 3,
+            min_expires: Duration::from_secs(60),
+            max_expires: Duration::from_secs(3600),
+        })
+    }
+
+    fn anna() -> AgentId {
+        AgentId::new("anna")
+    }
+
+    fn flow(port: u16) -> Flow {
+        let remote = std::net::SocketAddr::from(([198, 51, 100, 7], port));
+        let local = std::net::SocketAddr::from(([192, 0, 2, 1], 5060));
+        Flow { transport: Transport::Tcp, local, remote, connection: ConnectionId(u64::from(port)) }
+    }
+
+    fn ask(contacts: &[&str], expires_seconds: Option<u32>, call_id: &str, cseq: u32, flow: Flow) -> Registration {
+        let contacts = match contacts {
+            ["*"] => Contacts::All,
+            list => Contacts::These(list.iter().map(|text| NameAddr::parse(&Text::from(*text)).unwrap()).collect()),
+        };
+        Registration { contacts, expires_seconds, call_id: call_id.into(), cseq, flow, path: Vec::new() }
+    }
+
+    fn uris(registrar: &Registrar) -> Vec<String> {
+        registrar.bindings(&anna()).iter().map(|binding| binding.contact.to_string()).collect()
+    }
+
+    #[test]
+    fn contacts_are_kept_by_preference_and_each_has_its_own_expiry() {
+        let mut registrar = registrar();
+        let list = ["<sip:a@h1>;q=0.2;expires=100", "<sip:a@h2>;expires=200", "<sip:a@h3>;q=0.9"];
+        let change = registrar.register(at(0), &anna(), &ask(&list, Some(300), "c", 1, flow(1))).unwrap();
+        assert_eq!(change, Some(RegistrarChange::Registered { user: anna(), contacts: 3 }));
+        assert_eq!(uris(&registrar), ["sip:a@h2", "sip:a@h3", "sip:a@h1"]);
+        assert_eq!(registrar.next_deadline(), Some(at(100)));
+        assert_eq!(registrar.handle_timeout(at(99)), []);
+        let left = |contacts| RegistrarChange::Registered { user: anna(), contacts };
+        assert_eq!(registrar.handle_timeout(at(250)), [left(2), left(1)]);
+        assert_eq!(registrar.handle_timeout(at(300)), [RegistrarChange::Unregistered { user: anna() }]);
+        assert!(registrar.is_empty() && registrar.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_refresh_moves_the_expiry_and_is_no_news() {
+        let mut registrar = registrar();
+        registrar.register(at(0), &anna(), &ask(&["<sip:a@h1>"], Some(100), "c", 1, flow(1))).unwrap();
+        let change = registrar.register(at(90), &anna(), &ask(&["<sip:a@H1>"], Some(100), "c", 2, flow(1))).unwrap();
+        assert_eq!(change, None);
+        assert_eq!(registrar.handle_timeout(at(150)), []);
+        assert_eq!(registrar.next_deadline(), Some(at(190)));
+    }
+
+    #[test]
+    fn an_older_request_is_refused_whole() {
+        let mut registrar = registrar();
+        registrar.register(at(0), &anna(), &ask(&["<sip:a@h1>"], NO_EXPIRES, "c", 5, flow(1))).unwrap();
+        let list = ["<sip:a@h2>", "<sip:a@h1>"];
+        for cseq in [4, 5] {
+            let refused = registrar.register(at(1), &anna(), &ask(&list, NO_EXPIRES, "c", cseq, flow(1)));
+            assert_eq!(refused, Err(RegisterError::OutOfOrder));
+        }
+        let refused = registrar.register(at(1), &anna(), &ask(&["*"], Some(0), "c", 5, flow(1)));
+        assert_eq!(refused, Err(RegisterError::OutOfOrder));
+        assert_eq!(uris(&registrar), ["sip:a@h1"]);
+        let other_device = ask(&["<sip:a@h1>;expires=0"], NO_EXPIRES, "d", 1, flow(1));
+        assert!(registrar.register(at(1), &anna(), &other_device).is_ok(), "another Call-ID counts anew");
+        assert!(uris(&registrar).is_empty());
+    }
+
+    #[test]
+    fn a_phone_that_comes_back_from_a_new_place_replaces_itself() {
+        let mut registrar = registrar();
+        let instance = "+sip.instance=\"<urn:uuid:1>\"";
+        let first = format!("<sip:a@10.0.0.1:1111>;{instance};reg-id=1");
+        let second = format!("<sip:a@10.0.0.1:2222>;{instance};reg-id=1");
+        let other_line = format!("<sip:a@10.0.0.1:3333>;{instance};reg-id=2");
+        registrar.register(at(0), &anna(), &ask(&[&first], NO_EXPIRES, "c", 1, flow(1))).unwrap();
+        registrar.register(at(1), &anna(), &ask(&[&second], NO_EXPIRES, "d", 1, flow(2))).unwrap();
+        registrar.register(at(1), &anna(), &ask(&[&other_line], NO_EXPIRES, "d", 2, flow(2))).unwrap();
+        assert_eq!(uris(&registrar), ["sip:a@10.0.0.1:3333", "sip:a@10.0.0.1:2222"]);
+        assert!(registrar.users_on(&flow(1)).is_empty());
+        assert_eq!(registrar.users_on(&flow(2)), [anna()]);
+    }
+
+    #[test]
+    fn over_the_cap_the_stalest_goes() {
+        let mut registrar = registrar();
+        for n in 1..=5_u32 {
+            let contact = format!("<sip:a@h{n}>");
+            let asked = ask(&[&contact], Some(1000), &format!("c{n}"), 1, flow(1));
+            registrar.register(at(u64::from(n)), &anna(), &asked).unwrap();
+        }
+        assert_eq!(uris(&registrar), ["sip:a@h5", "sip:a@h4", "sip:a@h3"]);
+        assert_eq!(registrar.len(), 3);
+    }
+
+    #[test]
+    fn a_closed_connection_takes_the_phones_with_it_that_cannot_be_dialled() {
+        let mut registrar = registrar();
+        let list = ["<sip:a@10.0.0.1:5060>", "<sip:a@198.51.100.7:5080>"];
+        registrar.register(at(0), &anna(), &ask(&list, NO_EXPIRES, "c", 1, flow(1))).unwrap();
+        let changes = registrar.flow_closed(&flow(1));
+        assert_eq!(changes, [RegistrarChange::Registered { user: anna(), contacts: 1 }]);
+        assert_eq!(uris(&registrar), ["sip:a@198.51.100.7:5080"]);
+        assert_eq!(registrar.bindings(&anna())[0].flow, None);
+        assert!(registrar.users_on(&flow(1)).is_empty());
+        assert_eq!(registrar.flow_closed(&flow(1)), []);
+    }
+
+    #[test]
+    fn shorter_than_the_shortest_is_refused_and_longer_than_the_longest_is_cut() {
+        let mut registrar = registrar();
+        let brief = registrar.register(at(0), &anna(), &ask(&["<sip:a@h>"], Some(59), "c", 1, flow(1)));
+        assert_eq!(brief, Err(RegisterError::TooBrief { min_seconds: 60 }));
+        registrar.register(at(0), &anna(), &ask(&["<sip:a@h>"], Some(u32::MAX), "c", 1, flow(1))).unwrap();
+        assert_eq!(registrar.next_deadline(), Some(at(3600)));
+    }
+}

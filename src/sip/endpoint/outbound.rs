@@ -18,8 +18,8 @@ use crate::sip::wire::{
 };
 use crate::types::{LegId, Time};
 
-/// Challenges answered for one request: one that a proxy asks for, one for a nonce that has just grown stale.
-const MAX_CHALLENGES: u8 = 2;
+/// Challenges answered for one request: the peer's, a proxy's before it, and a nonce that has just grown stale.
+const MAX_CHALLENGES: u8 = 3;
 
 /// One phone to ring.
 struct Goal {
@@ -359,8 +359,16 @@ impl Endpoint {
         {
             return None;
         }
-        let cnonce = self.token();
         let request = &heard.request;
+        // A second challenge to the same proof means that the password is wrong, unless only the nonce was too old.
+        let answered = match response.status {
+            Status::UNAUTHORIZED => HeaderName::Authorization,
+            _ => HeaderName::ProxyAuthorization,
+        };
+        if request.headers.has(&answered) && !auth::is_stale(&response.headers) {
+            return None;
+        }
+        let cnonce = self.token();
         let answer = auth::answer_challenge(&response.headers, credentials?, &request.method, &request.uri, 1, &cnonce)?;
         let branch = self.token();
         let via = build::via(heard.flow.transport, self.config.name_towards(&heard.flow), &branch);

@@ -112,14 +112,12 @@ impl Endpoint {
 
     pub(super) fn hear_bye(&mut self, now: Time, credentials: Option<Box<Credentials>>, heard: &Heard) {
         let What::Response(response) = &heard.what else { return };
-        // Whatever else is answered, the dialog is over (§15.1.1). One try with credentials, so that the peer knows too.
-        let was_tried =
+        // Whatever else is answered, the dialog is over (§15.1.1); a challenge is met so that the peer knows it too.
+        let is_retry =
             heard.request.headers.has(&HeaderName::Authorization) || heard.request.headers.has(&HeaderName::ProxyAuthorization);
-        if was_tried {
-            return;
-        }
         if let Some(request) = self.with_answer(heard, response, credentials.as_deref(), 0) {
-            self.transactions.start_client(now, request, heard.flow, Owner::Bye(None), &mut self.out);
+            let owner = Owner::Bye(credentials.filter(|_| !is_retry));
+            self.transactions.start_client(now, request, heard.flow, owner, &mut self.out);
         }
     }
 

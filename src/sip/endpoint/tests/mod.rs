@@ -5,6 +5,7 @@ mod hostile;
 mod inbound;
 mod outbound;
 mod phones;
+mod register;
 mod session;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,8 @@ use bytes::Bytes;
 use super::*;
 use crate::sip::registrar::{Contacts, Registration};
 use crate::sip::wire::{HeaderName, Host, Method, NameAddr, Request, Response, Status, Transport, Uri};
-use crate::site::{Network, SipHa1, Site, Trunk, User};
+use crate::site::apply::sip_ha1;
+use crate::site::{Network, Site, Trunk, User};
 use crate::types::{AgentId, TrunkId};
 
 pub(super) const TRUNK: &str = "192.0.2.10:5060";
@@ -58,7 +60,7 @@ pub(super) fn site() -> Site {
             role: crate::site::Role::Agent,
             team: None,
             extension: Some(extension.into()),
-            sip_ha1: Some(SipHa1 { md5: "0".repeat(32), sha256: "0".repeat(64) }),
+            sip_ha1: Some(sip_ha1(extension, &format!("secret-{extension}"))),
             skills: BTreeMap::new(),
             record: true,
         };

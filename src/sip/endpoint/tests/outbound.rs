@@ -191,10 +191,13 @@ fn a_challenge_without_credentials_is_a_failure() {
     assert!(matches!(bench.take_events().as_slice(), [Event::Failed { .. }]));
 }
 
-#[test]
-fn a_trunks_challenges_are_answered_twice_at_most() {
-    let mut bench = Bench::new();
-    let credentials = Some(Credentials { username: "u".into(), password: "p".into() });
+fn challenge(request: &Request, status: u16, name: HeaderName, nonce: &str, more: &str) -> Response {
+    let mut challenge = response_to(request, status, "t");
+    challenge.headers.push(name, format!("Digest realm=\"carrier\", nonce=\"{nonce}\", qop=\"auth\"{more}"));
+    challenge
+}
+
+fn dial_with_password(bench: &mut Bench) -> Request {
     let dial = Dial {
         leg: LegId(1),
         target: trunk_target(),
@@ -202,31 +205,86 @@ fn a_trunks_challenges_are_answered_twice_at_most() {
         to: Identity::default(),
         headers: Vec::new(),
         body: Some(Body::sdp(OFFER)),
-        credentials,
+        credentials: Some(Credentials { username: "u".into(), password: "p".into() }),
         max_forwards: 70,
     };
     bench.command(Command::Invite(Box::new(dial))).unwrap();
-    let (_, mut invite) = bench.sent_request();
-    for attempt in 1..=3 {
-        let mut challenge = response_to(&invite, 407, "t");
-        let value = format!("Digest realm=\"carrier\", nonce=\"n{attempt}\", qop=\"auth\", algorithm=MD5");
-        challenge.headers.push(HeaderName::ProxyAuthenticate, value);
-        bench.message(udp(TRUNK), challenge);
-        let sent = bench.take_sent();
-        if attempt == 3 {
-            assert_eq!(sent.len(), 1, "the ACK");
-            break;
-        }
-        let [(_, Message::Request(ack)), (_, Message::Request(again))] = &sent[..] else { panic!("{sent:?}") };
-        assert_eq!(ack.method, Method::Ack);
-        assert_eq!(again.headers.cseq().unwrap().number, attempt + 1);
-        assert_eq!(again.headers.call_id(), invite.headers.call_id());
-        assert_ne!(again.headers.via(), invite.headers.via());
-        assert!(again.headers.get(&HeaderName::ProxyAuthorization).unwrap().contains(&format!("n{attempt}")));
-        invite = again.clone();
+    bench.sent_request().1
+}
+
+/// Feeds the challenge to `request`; what is sent again after the ACK, if anything.
+fn meet(bench: &mut Bench, request: &Request, challenge: Response) -> Option<Request> {
+    bench.message(udp(TRUNK), challenge);
+    let mut sent = bench.take_sent().into_iter().map(|(_, message)| message);
+    if request.method == Method::Invite {
+        assert!(matches!(sent.next(), Some(Message::Request(ack)) if ack.method == Method::Ack));
     }
-    assert!(matches!(bench.take_events().as_slice(), [Event::Failed { .. }]));
+    match sent.next()? {
+        Message::Request(again) => {
+            assert_eq!(again.headers.cseq().unwrap().number, request.headers.cseq().unwrap().number + 1);
+            assert_eq!(again.headers.call_id(), request.headers.call_id());
+            assert_ne!(again.headers.via(), request.headers.via());
+            Some(again)
+        }
+        Message::Response(response) => panic!("{}", response.status),
+    }
+}
+
+#[test]
+fn a_proxys_and_the_peers_challenges_are_answered_and_a_stale_nonce_is_renewed() {
+    let mut bench = Bench::new();
+    let invite = dial_with_password(&mut bench);
+    let first = challenge(&invite, 407, HeaderName::ProxyAuthenticate, "n1", "");
+    let invite = meet(&mut bench, &invite, first).unwrap();
+    assert!(invite.headers.get(&HeaderName::ProxyAuthorization).unwrap().contains("n1"));
+    let second = challenge(&invite, 401, HeaderName::WwwAuthenticate, "n2", "");
+    let invite = meet(&mut bench, &invite, second).unwrap();
+    assert!(invite.headers.get(&HeaderName::Authorization).unwrap().contains("n2"));
+    let stale = challenge(&invite, 407, HeaderName::ProxyAuthenticate, "n3", ", stale=true");
+    let invite = meet(&mut bench, &invite, stale).unwrap();
+    assert!(invite.headers.get(&HeaderName::ProxyAuthorization).unwrap().contains("n3"));
+    bench.message(udp(TRUNK), response_to(&invite, 200, "t"));
+    let (_, ack) = bench.sent_request();
+    assert!(ack.headers.has(&HeaderName::Authorization), "the ACK proves what its INVITE proved");
+    assert!(matches!(bench.take_events().as_slice(), [Event::Answered { .. }]));
+    bench.command(Command::Bye { leg: LegId(1), reason: None }).unwrap();
+    let (_, bye) = bench.sent_request();
+    let again = challenge(&bye, 407, HeaderName::ProxyAuthenticate, "n4", "");
+    let bye = meet(&mut bench, &bye, again).expect("the peer must know that it is over");
+    let refused = challenge(&bye, 407, HeaderName::ProxyAuthenticate, "n5", "");
+    assert_eq!(meet(&mut bench, &bye, refused), None);
     bench.assert_empty_after_drain();
+}
+
+#[test]
+fn a_refused_password_is_not_tried_twice() {
+    let mut bench = Bench::new();
+    let invite = dial_with_password(&mut bench);
+    let first = challenge(&invite, 401, HeaderName::WwwAuthenticate, "n1", "");
+    let invite = meet(&mut bench, &invite, first).unwrap();
+    let refused = challenge(&invite, 401, HeaderName::WwwAuthenticate, "n2", "");
+    assert_eq!(meet(&mut bench, &invite, refused), None);
+    let events = bench.take_events();
+    assert!(matches!(&events[..], [Event::Failed { failure, .. }] if failure.status == Status::UNAUTHORIZED));
+    bench.assert_empty_after_drain();
+}
+
+#[test]
+fn a_peer_that_is_never_satisfied_is_given_up() {
+    let mut bench = Bench::new();
+    let mut invite = dial_with_password(&mut bench);
+    for round in 1..=4 {
+        let nonce = format!("n{round}");
+        let stale = challenge(&invite, 407, HeaderName::ProxyAuthenticate, &nonce, ", stale=true");
+        match meet(&mut bench, &invite, stale) {
+            Some(again) => invite = again,
+            None => {
+                assert_eq!(round, 4);
+                return assert!(matches!(bench.take_events().as_slice(), [Event::Failed { .. }]));
+            }
+        }
+    }
+    panic!("it would go on for ever");
 }
 
 #[test]
