@@ -359,6 +359,10 @@ mod tests {
         Flow { transport: Transport::Tcp, local, remote, connection: ConnectionId(u64::from(port)) }
     }
 
+    fn registered(contacts: usize) -> RegistrarChange {
+        RegistrarChange::Registered { user: anna(), contacts, newest: Some(flow(1).remote) }
+    }
+
     fn ask(contacts: &[&str], expires_seconds: Option<u32>, call_id: &str, cseq: u32, flow: Flow) -> Registration {
         let contacts = match contacts {
             ["*"] => Contacts::All,
@@ -376,12 +380,11 @@ mod tests {
         let mut registrar = registrar();
         let list = ["<sip:a@h1>;q=0.2;expires=100", "<sip:a@h2>;expires=200", "<sip:a@h3>;q=0.9"];
         let change = registrar.register(at(0), &anna(), &ask(&list, Some(300), "c", 1, flow(1))).unwrap();
-        assert_eq!(change, Some(RegistrarChange::Registered { user: anna(), contacts: 3 }));
+        assert_eq!(change, Some(registered(3)));
         assert_eq!(uris(&registrar), ["sip:a@h2", "sip:a@h3", "sip:a@h1"]);
         assert_eq!(registrar.next_deadline(), Some(at(100)));
         assert_eq!(registrar.handle_timeout(at(99)), []);
-        let left = |contacts| RegistrarChange::Registered { user: anna(), contacts };
-        assert_eq!(registrar.handle_timeout(at(250)), [left(2), left(1)]);
+        assert_eq!(registrar.handle_timeout(at(250)), [registered(2), registered(1)]);
         assert_eq!(registrar.handle_timeout(at(300)), [RegistrarChange::Unregistered { user: anna() }]);
         assert!(registrar.is_empty() && registrar.next_deadline().is_none());
     }
@@ -446,7 +449,7 @@ mod tests {
         let list = ["<sip:a@10.0.0.1:5060>", "<sip:a@198.51.100.7:5080>"];
         registrar.register(at(0), &anna(), &ask(&list, NO_EXPIRES, "c", 1, flow(1))).unwrap();
         let changes = registrar.flow_closed(&flow(1));
-        assert_eq!(changes, [RegistrarChange::Registered { user: anna(), contacts: 1 }]);
+        assert_eq!(changes, [RegistrarChange::Registered { user: anna(), contacts: 1, newest: None }]);
         assert_eq!(uris(&registrar), ["sip:a@198.51.100.7:5080"]);
         assert_eq!(registrar.bindings(&anna())[0].flow, None);
         assert!(registrar.users_on(&flow(1)).is_empty());

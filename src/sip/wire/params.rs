@@ -19,7 +19,8 @@ impl Param {
     /// A header parameter; the value is quoted when it must be.
     pub fn new(name: impl Into<Text>, value: Option<Text>) -> Param {
         // gen-value = token / host / quoted-string, and a host may be an IPv6 address (RFC 3261 §25.1).
-        let bare = |text: &Text| text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text).parse::<Ipv6Addr>();
+        let bare =
+            |text: &Text| text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text).parse::<Ipv6Addr>();
         let is_quoted = value.as_ref().is_some_and(|value| !is_token(value) && bare(value).is_err());
         Param { name: name.into(), value, is_quoted }
     }

@@ -47,7 +47,8 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 
 /// Reads everything that can be read of a message.
 fn read_all(headers: &Headers) {
-    let _ = (headers.vias(), headers.from(), headers.to(), headers.call_id(), headers.cseq(), headers.contacts(), headers.contact());
+    let _ =
+        (headers.vias(), headers.from(), headers.to(), headers.call_id(), headers.cseq(), headers.contacts(), headers.contact());
     let _ = (headers.routes(), headers.record_routes(), headers.max_forwards(), headers.expires_seconds(), headers.replaces());
     let _ = (headers.reasons(), headers.content_length(), headers.content_type(), headers.retry_after_seconds());
     let _ = headers.optional_address(HeaderName::ReferTo);

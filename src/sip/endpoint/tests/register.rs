@@ -44,7 +44,7 @@ fn a_phone_registers_refreshes_asks_and_leaves() {
     assert_eq!(response.status, Status::OK);
     assert_eq!(contacts(&response), ["<sip:101@10.0.0.5:5060>;expires=600;q=0.500"]);
     let events = bench.take_events();
-    assert!(matches!(&events[..], [Event::Registered { user, contacts: 1 }] if user.as_str() == "anna"));
+    assert!(matches!(&events[..], [Event::Registered { user, contacts: 1, newest: Some(_) }] if user.as_str() == "anna"));
 
     bench.pass(100_000);
     let response = register(&mut bench, "101", 2, "");
