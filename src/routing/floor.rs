@@ -103,7 +103,7 @@ pub struct Floor {
     pub(super) seats: BTreeMap<AgentId, Seat>,
     pub(super) lines: BTreeMap<QueueId, Line>,
     pub(super) waiting: HashMap<CallId, Waiting>,
-    leases: HashMap<u64, Lease>,
+    pub(super) leases: HashMap<u64, Lease>,
     arrivals: u64,
     grants: u64,
     dice: Ids,
@@ -374,7 +374,7 @@ impl Floor {
     }
 
     /// The first call in line for which a member is free.
-    fn next_in(&self, queue: &QueueId) -> Option<(Place, CallId, QueueId)> {
+    pub(super) fn next_in(&self, queue: &QueueId) -> Option<(Place, CallId, QueueId)> {
         let line = self.lines.get(queue)?;
         let free: Vec<&AgentId> = line.settings.members.iter().filter(|agent| self.is_free(agent)).collect();
         if free.is_empty() {
