@@ -5,6 +5,7 @@
 //! so rows and log cannot disagree.
 
 mod calls;
+mod card;
 mod cards;
 mod cursor;
 mod db;
@@ -21,7 +22,7 @@ mod timeline;
 mod upkeep;
 
 pub use calls::{CallFilter, Visible};
-pub use cards::{Card, CardEmail, CardNumber, CardPatch, NewCard};
+pub use card::{Card, CardEmail, CardNumber, CardPatch, NewCard};
 pub use cursor::{Page, PageRequest};
 pub use idempotency::{Idempotent, StoredAnswer};
 pub use log::{Appended, Committed, EventLog, Feed, FeedEnd, FollowError, LogError, LogWrite, LogWriter, PopReceipt, Recorded};

@@ -8,6 +8,7 @@ mod feed;
 mod followers;
 mod projections;
 mod retention;
+mod start;
 mod writer;
 
 pub use feed::{Feed, FeedEnd, FollowError};

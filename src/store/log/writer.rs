@@ -2,18 +2,15 @@
 //! when it is idle an event is written at once. Trouble is retried in order until the database is back.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use sqlx::{ConnectOptions, PgConnection};
+use sqlx::PgConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
-use super::followers::Followers;
-use super::{Committed, EventLog, LINE, LogError, Recorded, Shared, Waiting, projections};
-use crate::store::db::{Db, execute, on, read};
+use super::{Committed, LogError, Recorded, Shared, Waiting, projections};
+use crate::store::db::{execute, read};
 use crate::store::lanes::Lane;
-use crate::store::{Store, StoreError};
 
 /// Events in one transaction: keeps it well below 10 ms on SQLite (measured in docs/adr/0002).
 const BATCH: usize = 64;
@@ -21,13 +18,6 @@ const BATCH: usize = 64;
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How far `seq` jumps after an unclean stop. After a power cut SQLite may lack the newest commits (those not synced
-/// since the last checkpoint, a few thousand), which clients have seen: their numbers must not come again.
-const UNCLEAN_JUMP: u64 = 1_000_000;
-/// Any number, the same in every Perezvon: one log a PostgreSQL database.
-const ONE_LOG: i64 = 0x7065_7265_7a76_6f6e;
-const OTHER_SERVER_WAIT: Duration = Duration::from_secs(3);
-
 /// The writer. `app` spawns `run`; it ends after `EventLog::stop`.
 #[derive(Debug)]
 pub struct LogWriter {
@@ -55,28 +45,17 @@ enum Standing {
     Taken(u64),
 }
 
-impl Store {
-    /// Opens the log. After an unclean stop `seq` jumps ahead, so that none is ever used twice. One log a database:
-    /// a second server on the same PostgreSQL database is refused after three seconds.
-    pub async fn open_log(&self) -> Result<(EventLog, LogWriter), StoreError> {
-        let only_one = lock_out_other_servers(&self.db).await?;
-        let (head, trimmed_through) = begin_run(&self.db).await?;
-        let (line, waiting) = mpsc::channel(LINE);
-        let shared = Arc::new(Shared {
-            db: self.db.clone(),
-            line,
-            followers: Followers::starting_behind(head),
-            trimmed_through: AtomicU64::new(trimmed_through),
-            stop_by: watch::Sender::new(None),
-            stopped: watch::Sender::new(None),
-        });
-        let stop_by = shared.stop_by.subscribe();
-        let log = EventLog { shared: shared.clone() };
-        Ok((log, LogWriter { shared, line: waiting, stop_by, next_seq: head + 1, _only_one: only_one }))
-    }
-}
-
 impl LogWriter {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        line: mpsc::Receiver<Waiting>,
+        stop_by: watch::Receiver<Option<Instant>>,
+        next_seq: u64,
+        only_one: Option<PgConnection>,
+    ) -> LogWriter {
+        LogWriter { shared, line, stop_by, next_seq, _only_one: only_one }
+    }
+
     pub async fn run(mut self) {
         let mut all_committed = true;
         loop {
@@ -255,48 +234,6 @@ impl LogWriter {
                 false
             }
         }
-    }
-}
-
-/// Marks the run as begun and tells the newest `seq` that may have been given out, and what was forgotten.
-async fn begin_run(db: &Db) -> Result<(u64, u64), StoreError> {
-    let mut tx = db.begin(Lane::Events).await?;
-    let (stopped_clean, last_seq, trimmed_through): (bool, i64, i64) = on!(tx, conn => sqlx::query_as(
-        "select stopped_clean, last_seq, trimmed_through from log_state where id = 1",
-    ).fetch_one(conn))?;
-    let newest: Option<i64> = on!(tx, conn => sqlx::query_scalar("select max(seq) from events").fetch_one(conn))?;
-    let mut head = as_u64(newest.unwrap_or(0).max(last_seq).max(trimmed_through));
-    if !stopped_clean {
-        head += UNCLEAN_JUMP;
-        warn!(name: "log.unclean_start", seq = head, "the last run did not stop cleanly; the log goes on behind seq {head}");
-    }
-    execute!(
-        tx,
-        sqlx::query("update log_state set stopped_clean = $1, last_seq = $2 where id = 1").bind(false).bind(as_i64(head))
-    )?;
-    tx.commit().await?;
-    // Synced, so that a power cut cannot take the mark away with the events.
-    if let Db::Sqlite { writer, .. } = db {
-        sqlx::query("pragma wal_checkpoint(truncate)").execute(writer).await?;
-    }
-    Ok((head, as_u64(trimmed_through)))
-}
-
-async fn lock_out_other_servers(db: &Db) -> Result<Option<PgConnection>, StoreError> {
-    let Db::Pg(pool) = db else { return Ok(None) };
-    let mut connection = pool.connect_options().connect().await?;
-    let began = Instant::now();
-    // A killed server's lock goes with its connection, which may take PostgreSQL a moment to see.
-    loop {
-        let is_ours: bool =
-            sqlx::query_scalar("select pg_try_advisory_lock($1)").bind(ONE_LOG).fetch_one(&mut connection).await?;
-        if is_ours {
-            return Ok(Some(connection));
-        }
-        if began.elapsed() > OTHER_SERVER_WAIT {
-            return Err(StoreError::Database("another server is using this database; stop it first".into()));
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
