@@ -22,13 +22,17 @@ function loudness(recording) {
   while (at < slots) {
     const phrase = Math.floor((1.2 + rand() * 6) * PEAKS_PER_SECOND);
     let word = 0;
+    let length = 1;
     let height = 0.6;
     for (let n = at; n < Math.min(slots, at + phrase); n += 1) {
-      if (word-- <= 0) {
-        word = 3 + Math.floor(rand() * 6);
-        height = rand() < 0.16 ? 0.04 : 0.35 + rand() * 0.6;
+      if (word <= 0) {
+        word = length = 3 + Math.floor(rand() * 7);
+        height = rand() < 0.2 ? 0.03 : 0.25 + rand() * 0.7;
       }
-      channels[speaker][n] = height * (0.55 + rand() * 0.45);
+      // A word swells and fades; a phrase falls towards its end.
+      const swell = Math.sin((Math.PI * (length - word + 0.5)) / length);
+      channels[speaker][n] = height * (0.3 + 0.7 * swell) * (1 - (0.35 * (n - at)) / phrase) * (0.8 + rand() * 0.2);
+      word -= 1;
     }
     at += phrase + Math.floor(rand() * 0.9 * PEAKS_PER_SECOND);
     if (rand() < 0.82) speaker = 1 - speaker;

@@ -358,6 +358,9 @@ export const en: Dictionary = {
   fields: {
     yes: 'yes',
     no: 'no',
+    add: 'Add a field',
+    name: "Field's name",
+    value: 'Value',
     language: 'Language',
     languages: { ru: 'Russian', en: 'English' },
     names: {

@@ -361,6 +361,9 @@ export const ru = {
   fields: {
     yes: 'да',
     no: 'нет',
+    add: 'Добавить поле',
+    name: 'Название поля',
+    value: 'Значение',
     language: 'Язык',
     languages: { ru: 'русский', en: 'английский' },
     names: {

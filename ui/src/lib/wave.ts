@@ -6,7 +6,7 @@ export interface Bars {
   right: number[];
 }
 
-/** The loudest peak of each bar, 0 to 1, quiet parts lifted so that a soft voice can be seen. */
+/** The loudest peak of each bar, 0 to 1, quiet parts lifted a little, so that a soft voice can be seen. */
 export function barsOf(peaks: Peaks, count: number): Bars {
   return { left: resample(peaks.left, count), right: resample(peaks.right, count) };
 }
@@ -18,7 +18,7 @@ function resample(peaks: readonly number[], count: number): number[] {
     const to = Math.max(from + 1, Math.floor(((n + 1) * peaks.length) / count));
     let loudest = 0;
     for (let at = from; at < to && at < peaks.length; at += 1) loudest = Math.max(loudest, peaks[at] ?? 0);
-    bars.push(Math.sqrt(Math.min(1, loudest / 255)));
+    bars.push(Math.min(1, loudest / 255) ** 0.75);
   }
   return bars;
 }
