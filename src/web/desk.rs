@@ -26,7 +26,7 @@ const NO_DESK: &str = "<!doctype html><html lang=\"ru\"><head><meta charset=\"ut
 (Node 20.19 or newer), then build the server again. The API is described at <a href=\"/api/v1/docs/\">/api/v1/docs</a>.</p></body></html>";
 
 /// Answers GET and HEAD for anything outside the API: a file, the page for an address of the desk, or 404.
-pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+pub fn serve(method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
     if method != Method::GET && method != Method::HEAD {
         let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "405\n");
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -34,13 +34,13 @@ pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response<Bod
     }
     let path = uri.path();
     if let Some(file) = find(path) {
-        return answer(file, &headers);
+        return answer(file, headers);
     }
     if !is_page(path) {
         return plain(StatusCode::NOT_FOUND, "404\n");
     }
     match find("/index.html") {
-        Some(index) => answer(index, &headers),
+        Some(index) => answer(index, headers),
         None => no_desk(),
     }
 }

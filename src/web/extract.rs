@@ -74,26 +74,27 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|trouble| {
         let path = trouble.path().to_string();
-        explain(if path == "." { "" } else { &path }, trouble.inner())
+        let path = if path == "." { "" } else { &path };
+        // serde_json also calls it bad syntax when, say, a number stands where a word is expected.
+        match trouble.inner().is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+            true => explain(path, trouble.inner()),
+            false => not_json(trouble.inner()),
+        }
     })?;
-    json.end().map_err(|trouble| explain("", &trouble))?;
+    json.end().map_err(|trouble| not_json(&trouble))?;
     Ok(value)
+}
+
+fn not_json(trouble: &serde_json::Error) -> ApiError {
+    let (line, column) = (trouble.line(), trouble.column());
+    let said = words(format!("Это не JSON: строка {line}, место {column}"), format!("Not JSON: line {line}, column {column}"));
+    ApiError::new(StatusCode::BAD_REQUEST, "bad_json", said)
 }
 
 /// serde's complaint in our words. Its English text is the only place where the names of fields can be had.
 fn explain(path: &str, trouble: &serde_json::Error) -> ApiError {
     let text = trouble.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);
-    if !trouble.is_data() {
-        return ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "bad_json",
-            words(
-                format!("Это не JSON: строка {}, место {}", trouble.line(), trouble.column()),
-                format!("Not JSON: line {}, column {}", trouble.line(), trouble.column()),
-            ),
-        );
-    }
     let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
     let first = quoted.first().copied().unwrap_or_default();
     let within = |name: &str| match path {

@@ -37,8 +37,6 @@ const EXPIRED: u16 = 4003;
 const GOING_AWAY: u16 = 1001;
 const OVERLOADED: u16 = 1013;
 
-/// How often we ask whether the peer lives; one that was silent for a whole period is dropped.
-const PING_EVERY: Duration = Duration::from_secs(20);
 /// One frame may wait this long for the client's window before the client is too slow.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a close frame may wait for the client's window, and for its answer.
@@ -128,7 +126,8 @@ impl Stream {
         if let Err(end) = self.write(Message::text(ready)).await {
             return end;
         }
-        let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let every = self.state.config().ping_every;
+        let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_alive = true;
         loop {

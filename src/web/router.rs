@@ -1,7 +1,8 @@
 //! Every address of the HTTP side on one screen. What stands behind each is in `api`, `live`, `health`, `desk`.
 
-use axum::http::StatusCode;
-use axum::routing::{any, get, post};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -70,9 +71,7 @@ pub fn router(state: AppState) -> Router {
         .merge(later());
     documented
         .nest("/api/v1", api)
-        .route("/api", any(no_such_address))
-        .route("/api/{*path}", any(no_such_address))
-        .fallback(desk::serve)
+        .fallback(elsewhere)
         .layer(middleware::from_fn_with_state(state.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(state.clone(), envelope::wrap))
         .with_state(state)
@@ -87,8 +86,13 @@ fn documented() -> (Router<AppState>, OpenApi) {
     OpenApiRouter::with_openapi(openapi::frame()).merge(root()).nest("/api/v1", api()).split_for_parts()
 }
 
-async fn no_such_address() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no_such_address", words("Такого адреса в API нет", "The API has no such address"))
+/// Everything else is the desk's, except below `/api`, where programs expect JSON.
+async fn elsewhere(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if uri.path() == "/api" || uri.path().starts_with("/api/") {
+        let said = words("Такого адреса в API нет", "The API has no such address");
+        return ApiError::new(StatusCode::NOT_FOUND, "no_such_address", said).into_response();
+    }
+    desk::serve(&method, &uri, &headers)
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ use super::tls::{TlsError, acceptor};
 const HEAD_LIMIT: Duration = Duration::from_secs(60);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const HEADERS_MAX: usize = 100;
-const HEAD_MAX_BYTES: usize = 64 * 1024;
+const HEAD_MAX_BYTES: usize = 32 * 1024;
+/// What hyper may buffer of a connection in each direction.
+const BUFFER_MAX_BYTES: usize = 64 * 1024;
 /// Connections of one address, so that one machine cannot take all the places. Our own machine may: proxies live there.
 const PER_SOURCE_MAX: usize = 512;
 /// How long running requests may take to finish when the server stops.
@@ -155,7 +157,8 @@ impl Connection {
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_LIMIT)
                 .max_headers(HEADERS_MAX)
-                .max_buf_size(HEAD_MAX_BYTES)
+                .max_header_size(HEAD_MAX_BYTES)
+                .max_buf_size(BUFFER_MAX_BYTES)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
                 .with_upgrades()
         );

@@ -36,6 +36,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Open live streams; more are answered 503.
     pub max_live: usize,
+    /// How often a live stream asks whether its peer lives; one that was silent for a whole period is dropped.
+    pub ping_every: Duration,
 }
 
 impl Default for HttpConfig {
@@ -46,6 +48,7 @@ impl Default for HttpConfig {
             session_ttl: Duration::from_secs(7 * 24 * 3600),
             max_connections: 4096,
             max_live: 2048,
+            ping_every: Duration::from_secs(20),
         }
     }
 }

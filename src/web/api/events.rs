@@ -36,11 +36,10 @@ pub async fn list(State(state): State<AppState>, signed: Signed, params: Params)
     let limit = params.limit()?;
     // One row more than wanted tells whether there is more.
     let rows_at_once = if signed.viewer.sees_all() { (limit + 1).min(ROWS_MAX) } else { ROWS_MAX };
-    let oldest = state.log().first_seq().saturating_sub(1);
-    if asked.is_some_and(|after| after < oldest) {
+    if asked.is_some_and(|after| state.log().is_expired(after)) {
         return Err(expired());
     }
-    let mut after: u64 = asked.unwrap_or(oldest);
+    let mut after: u64 = asked.unwrap_or_else(|| state.log().first_seq().saturating_sub(1));
     let mut frames = Vec::new();
     let mut more = false;
     'reading: for _ in 0..READ_ROUNDS {

@@ -45,38 +45,44 @@ impl SignIn {
 
     /// The login as the site writes it, when the password is right.
     pub async fn check(&self, site: &Site, source: IpAddr, login: &str, password: String) -> Result<AgentId, ApiError> {
+        self.allowed(source, login)?;
         let _place = self.line.try_acquire().map_err(|_| busy())?;
-        self.throttle().charge(source, login, clock::now()).map_err(|wait| too_many(wait.as_secs() + 1))?;
+        let _turn = self.hashing.acquire().await.map_err(|_| busy())?;
+        // Again: others may have guessed while we stood in line.
+        self.allowed(source, login)?;
         let user = site.users.get(login);
         let hash: Arc<str> = match user.and_then(|user| user.password_hash.as_deref()) {
             Some(hash) => Arc::from(hash),
             None => Arc::clone(&self.decoy),
         };
-        let right = self.verify(hash, password).await?;
+        let right = verify(hash, password).await?;
         match user.filter(|user| right && user.password_hash.is_some()) {
-            Some(user) => {
-                self.throttle().succeeded(source, login);
-                Ok(user.login.clone())
+            Some(user) => Ok(user.login.clone()),
+            None => {
+                self.throttle().failed(source, login, clock::now());
+                Err(wrong())
             }
-            None => Err(wrong()),
         }
     }
 
-    async fn verify(&self, hash: Arc<str>, password: String) -> Result<bool, ApiError> {
-        if password.len() > PASSWORD_MAX_BYTES {
-            return Ok(false);
-        }
-        let _turn = self.hashing.acquire().await.map_err(|_| busy())?;
-        let check = move || {
-            let parsed = PasswordHash::new(&hash).ok()?;
-            Argon2::default().verify_password(password.as_bytes(), &parsed).ok()
-        };
-        tokio::task::spawn_blocking(check).await.map(|verified| verified.is_some()).map_err(|_| ApiError::internal())
+    fn allowed(&self, source: IpAddr, login: &str) -> Result<(), ApiError> {
+        self.throttle().check(source, login, clock::now()).map_err(|wait| too_many(wait.as_secs() + 1))
     }
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn verify(hash: Arc<str>, password: String) -> Result<bool, ApiError> {
+    if password.len() > PASSWORD_MAX_BYTES {
+        return Ok(false);
+    }
+    let check = move || {
+        let parsed = PasswordHash::new(&hash).ok()?;
+        Argon2::default().verify_password(password.as_bytes(), &parsed).ok()
+    };
+    tokio::task::spawn_blocking(check).await.map(|verified| verified.is_some()).map_err(|_| ApiError::internal())
 }
 
 fn wrong() -> ApiError {
