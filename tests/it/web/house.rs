@@ -297,6 +297,9 @@ impl FakeEngine {
             supervisors: queue.supervisors.clone(),
             ready: 1,
             talking: 0,
+            entered: 0,
+            answered: 0,
+            abandoned: 0,
             ring_seconds: queue.ring_seconds,
             wrap_up_seconds: queue.wrap_up_seconds,
         });
