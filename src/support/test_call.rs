@@ -1,11 +1,183 @@
-//! temporary
+//! `perezvon call`: calls as a carrier would, talks with a voice made by code, listens, and says in words what happened.
+//! It proves the way from the trunk to an agent's ear and back, on any server.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::phone::{Ended, Heard, Phone, PhoneCall, PhoneError, PhoneSetup, Progress, Says};
+
+/// The longest wait for an answer: queues may be long.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(180);
+
+/// What to do.
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// Number to call.
     pub to: String,
+    /// Caller's number, as the carrier would send it.
     pub from: String,
+    /// How long to talk.
     pub seconds: u32,
+    /// `host:port` of the server.
     pub server: String,
+    /// Own `address:port`; the server knows its trunks by it.
     pub local: String,
 }
-pub async fn run_from_command_line(_: Options) -> anyhow::Result<()> {
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct TestCallReport {
+    /// From dialling to the answer.
+    pub answered_after: Duration,
+    pub talked: Duration,
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    /// Sound that was not silence, before and after the answer.
+    pub heard_ms: u64,
+    pub ended: Ended,
+}
+
+/// Why there was no conversation.
+#[derive(Debug, Error)]
+pub enum TestCallError {
+    #[error("{0} is not an address with a port, like 127.0.0.1:5060")]
+    Address(String),
+    #[error("cannot open {local}: {source}")]
+    Sockets { local: SocketAddr, source: PhoneError },
+    #[error("{server} does not answer; is the server running there?")]
+    NoServer { server: SocketAddr },
+    #[error("the server refused the call: {status} {phrase}. {advice}")]
+    Refused { status: u16, phrase: String, advice: &'static str },
+    #[error("nobody answered within {} seconds", ANSWER_PATIENCE.as_secs())]
+    NotAnswered,
+    #[error("the server hung up before the call was answered")]
+    HungUp,
+    #[error("the call was answered, but no sound came back: look for a firewall between the RTP ports")]
+    Deaf,
+    #[error(transparent)]
+    Phone(#[from] PhoneError),
+}
+
+/// The command: prints the steps, ends early on Ctrl-C.
+pub async fn run_from_command_line(options: Options) -> anyhow::Result<()> {
+    let report = run(options, |step| println!("{step}")).await?;
+    println!(
+        "Good: answered after {:.1} s, talked {:.1} s, {} packets out, {} in, {:.1} s of sound heard.",
+        report.answered_after.as_secs_f32(),
+        report.talked.as_secs_f32(),
+        report.packets_sent,
+        report.packets_received,
+        report.heard_ms as f32 / 1000.0
+    );
     Ok(())
+}
+
+/// Calls, talks, hangs up. `say` is told every step as a sentence.
+pub async fn run(options: Options, mut say: impl FnMut(&str)) -> Result<TestCallReport, TestCallError> {
+    let server = address_of(&options.server).await?;
+    let local = own_address(&options.local, server).await?;
+    let setup = PhoneSetup { local, says: Says::Voice { seed: 7 }, ..PhoneSetup::new(server, &options.from, "") };
+    let phone = Phone::switch_on(setup).map_err(|source| TestCallError::Sockets { local, source })?;
+    say(&format!("Calling {} at {server} from {local} as {}.", options.to, options.from));
+    let started = Instant::now();
+    let call = phone.dial(&options.to).await?;
+    let outcome = tokio::select! {
+        outcome = converse(&call, started, Duration::from_secs(options.seconds.into()), server, &mut say) => outcome,
+        _ = tokio::signal::ctrl_c() => {
+            say("Hanging up.");
+            Ok(Instant::now())
+        }
+    };
+    // Whatever happened, nobody is left ringing; a call that has ended already needs no more.
+    let _ = call.hang_up().await;
+    let answered = outcome?;
+    let ended = call.ended(Duration::from_secs(5)).await.unwrap_or(Ended::NoAnswer);
+    let Heard { packets_sent, packets_received, .. } = call.heard();
+    let report = TestCallReport {
+        answered_after: answered - started,
+        talked: answered.elapsed(),
+        packets_sent,
+        packets_received,
+        heard_ms: call.heard().loud_ms(),
+        ended,
+    };
+    if packets_received == 0 { Err(TestCallError::Deaf) } else { Ok(report) }
+}
+
+/// From ringing to the end of the talk; returns when the call was answered.
+async fn converse(
+    call: &PhoneCall,
+    started: Instant,
+    talk: Duration,
+    server: SocketAddr,
+    say: &mut impl FnMut(&str),
+) -> Result<Instant, TestCallError> {
+    let mut progress = Progress::Calling;
+    while progress != Progress::Talking {
+        let left = ANSWER_PATIENCE.saturating_sub(started.elapsed());
+        let next = call.until(left, |now| *now != progress).await;
+        progress = next.map_err(|error| if error == PhoneError::TooLate { TestCallError::NotAnswered } else { error.into() })?;
+        match &progress {
+            Progress::Ringing => say("Ringing."),
+            Progress::EarlyMedia => say("The server plays sound before the answer."),
+            Progress::Talking => say(&format!("Answered after {:.1} s.", started.elapsed().as_secs_f32())),
+            Progress::Ended(how) => return Err(not_answered(how, server)),
+            Progress::Calling => {}
+        }
+    }
+    let answered = Instant::now();
+    say(&format!("Talking for {} s.", talk.as_secs()));
+    match call.ended(talk).await {
+        Ok(how) => say(&format!("The other side ended the call after {:.1} s ({how:?}).", answered.elapsed().as_secs_f32())),
+        Err(_) => say("Hanging up."),
+    }
+    Ok(answered)
+}
+
+fn not_answered(how: &Ended, server: SocketAddr) -> TestCallError {
+    match how {
+        Ended::Refused { status, phrase } => {
+            TestCallError::Refused { status: *status, phrase: phrase.clone(), advice: advice(*status) }
+        }
+        Ended::NoAnswer => TestCallError::NoServer { server },
+        Ended::ByThem { .. } | Ended::ByUs => TestCallError::HungUp,
+    }
+}
+
+/// What to look at.
+fn advice(status: u16) -> &'static str {
+    match status {
+        401 | 403 | 407 => "No trunk accepts calls from this address: compare --local with accept_from in the site file.",
+        404 | 484 => "No [[number]] leads anywhere for this number.",
+        480 => "Nobody can take the call: is an agent of the queue ready, with a registered phone?",
+        486 | 600 | 603 => "The called person is busy or declined.",
+        488 => "No audio codec in common.",
+        503 => "The server is full, stopping, or the trunk's limit is reached.",
+        _ => "The server's log says more.",
+    }
+}
+
+/// Names are looked up; IPv4 is preferred, as carriers do.
+async fn address_of(text: &str) -> Result<SocketAddr, TestCallError> {
+    let bad = || TestCallError::Address(text.into());
+    let found: Vec<SocketAddr> = tokio::net::lookup_host(text).await.map_err(|_| bad())?.collect();
+    found.iter().find(|address| address.is_ipv4()).or(found.first()).copied().ok_or_else(bad)
+}
+
+/// An unspecified address becomes the one that the way to `server` starts from, because the SDP must name it.
+async fn own_address(text: &str, server: SocketAddr) -> Result<SocketAddr, TestCallError> {
+    let mut local = address_of(text).await?;
+    if local.ip().is_unspecified() || (local.ip().is_loopback() && !server.ip().is_loopback()) {
+        let probe = || -> std::io::Result<SocketAddr> {
+            let any: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0; 16], 0).into() };
+            let socket = UdpSocket::bind(any)?;
+            // Sends nothing: the kernel only chooses the way.
+            socket.connect(server)?;
+            socket.local_addr()
+        };
+        local.set_ip(probe().map_err(|_| TestCallError::NoServer { server })?.ip());
+    }
+    Ok(local)
 }

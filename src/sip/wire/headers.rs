@@ -103,6 +103,11 @@ impl Headers {
     pub fn copy(&mut self, name: &HeaderName, from: &Headers) {
         self.0.extend(from.0.iter().filter(|header| header.name == *name).cloned());
     }
+
+    /// Appends every header of `from` that has one of these names, name by name.
+    pub fn extend_from(&mut self, from: &Headers, names: &[HeaderName]) {
+        names.iter().for_each(|name| self.copy(name, from));
+    }
 }
 
 impl FromIterator<Header> for Headers {

@@ -1,4 +1,5 @@
-//! SIP from the outside: the torture messages of the RFCs, and real sockets.
+//! SIP from the outside: the torture messages of the RFCs, real sockets, and phones that call each other.
 
+mod phone;
 mod torture;
 mod transport;

@@ -1,0 +1,212 @@
+//! The audio of one call: a pair of ports, one task that speaks every 20 ms and one that listens.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use super::SharedEar;
+use crate::clock;
+use crate::gateway::sdp::{LocalMedia, RemoteMedia};
+use crate::media::dtmf::TelephoneEvent;
+use crate::media::rtp::{self, HEADER_BYTES, RtpHeader};
+use crate::media::sound::PACKET_SAMPLES;
+use crate::media::tones::{Babble, Sine};
+
+/// What a phone says.
+#[derive(Clone, Debug, Default)]
+pub enum Says {
+    /// Packets of silence.
+    #[default]
+    Nothing,
+    /// One steady tone.
+    Tone { hz: f32 },
+    /// Phrases and pauses, like a person.
+    Voice { seed: u64 },
+    /// These samples, 8,000 a second, once; then silence.
+    Samples(Arc<[i16]>),
+}
+
+impl Says {
+    /// The first channel of a WAV file of 16-bit samples at 8,000 a second.
+    pub fn wav(path: &Path) -> Result<Says, hound::Error> {
+        let mut file = hound::WavReader::open(path)?;
+        if file.spec().sample_rate != 8000 {
+            return Err(hound::Error::Unsupported);
+        }
+        let channels = file.spec().channels.max(1).into();
+        let samples = file.samples::<i16>().step_by(channels);
+        Ok(Says::Samples(samples.collect::<Result<_, _>>()?))
+    }
+
+    fn samples(&self) -> Box<dyn Iterator<Item = i16> + Send> {
+        match self.clone() {
+            Says::Nothing => Box::new(std::iter::empty()),
+            Says::Tone { hz } => Box::new(Sine::new(hz, 8000, 8000)),
+            Says::Voice { seed } => Box::new(Babble::new(seed)),
+            Says::Samples(samples) => Box::new((0..samples.len()).map(move |index| samples[index])),
+        }
+    }
+}
+
+/// The open ports of a call. Dropping it closes them.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) local: LocalMedia,
+    remote: watch::Sender<Option<RemoteMedia>>,
+    digits: mpsc::Sender<char>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Talk {
+    /// Opens a pair of ports on `address`; nothing is sent before `connect`.
+    pub(super) async fn open(address: IpAddr, says: &Says, ear: SharedEar) -> io::Result<Talk> {
+        let (rtp, rtcp) = bind_pair(address).await?;
+        let local = LocalMedia { address, rtp_port: rtp.local_addr()?.port(), rtcp_port: rtcp.local_addr()?.port() };
+        let remote = watch::Sender::new(None);
+        // A handful of keys waiting to be pressed; a full queue makes who presses more wait.
+        let (digits, pressed) = mpsc::channel(32);
+        let socket = Arc::new(rtp);
+        let mouth = Mouth { socket: socket.clone(), ear: ear.clone(), samples: says.samples(), pressed, key: None };
+        let tasks = [
+            tokio::spawn(mouth.speak(remote.subscribe())).abort_handle(),
+            tokio::spawn(listen(socket, rtcp, ear, remote.subscribe())).abort_handle(),
+        ];
+        Ok(Talk { local, remote, digits, tasks })
+    }
+
+    /// Where to send from now on, and what to expect.
+    pub(super) fn connect(&self, remote: RemoteMedia) {
+        self.remote.send_replace(Some(remote));
+    }
+
+    pub(super) fn digits(&self) -> mpsc::Sender<char> {
+        self.digits.clone()
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// An even port and the next one.
+async fn bind_pair(address: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+    for _ in 0..64 {
+        let rtp = UdpSocket::bind(SocketAddr::new(address, 0)).await?;
+        let port = rtp.local_addr()?.port();
+        if port.is_multiple_of(2)
+            && let Ok(rtcp) = UdpSocket::bind(SocketAddr::new(address, port + 1)).await
+        {
+            return Ok((rtp, rtcp));
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "no pair of RTP ports is free"))
+}
+
+/// A key that is being pressed: 100 ms of events and three ends (RFC 4733 §2.5.1).
+struct Key {
+    event: u8,
+    timestamp: u32,
+    /// Packets still to send.
+    left: VecDeque<(u16, bool)>,
+}
+
+impl Key {
+    fn press(digit: char, timestamp: u32) -> Option<Key> {
+        let event = TelephoneEvent::event_of(digit)?;
+        let left = [160, 320, 480, 640].map(|duration| (duration, false)).into_iter().chain([(800, true); 3]);
+        Some(Key { event, timestamp, left: left.collect() })
+    }
+}
+
+/// The speaking side.
+struct Mouth {
+    socket: Arc<UdpSocket>,
+    ear: SharedEar,
+    samples: Box<dyn Iterator<Item = i16> + Send>,
+    pressed: mpsc::Receiver<char>,
+    key: Option<Key>,
+}
+
+impl Mouth {
+    async fn speak(mut self, mut remote: watch::Receiver<Option<RemoteMedia>>) {
+        if remote.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
+        let ssrc: u32 = rand::random();
+        let mut sequence: u16 = rand::random();
+        let mut timestamp: u32 = rand::random();
+        // Late ticks are made up for, so that the pace is true in the long run.
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            ticks.tick().await;
+            let said: Vec<i16> = self.samples.by_ref().chain(std::iter::repeat(0)).take(PACKET_SAMPLES).collect();
+            let to = *remote.borrow();
+            if let Some(to) = to.filter(RemoteMedia::receives) {
+                let header = RtpHeader { marker: false, payload_type: to.payload_type, sequence, timestamp, ssrc };
+                self.send(to, header, &said).await;
+                sequence = sequence.wrapping_add(1);
+            }
+            timestamp = timestamp.wrapping_add(PACKET_SAMPLES as u32);
+        }
+    }
+
+    /// One packet: the pressed key's if there is one, else what is said.
+    async fn send(&mut self, to: RemoteMedia, audio: RtpHeader, said: &[i16]) {
+        if self.key.is_none() {
+            self.key = self.pressed.try_recv().ok().and_then(|digit| Key::press(digit, audio.timestamp));
+        }
+        // A far end without telephone-events never learns of the key.
+        self.key.take_if(|_| to.dtmf_payload_type.is_none());
+        let mut packet = Vec::with_capacity(HEADER_BYTES + PACKET_SAMPLES);
+        match (&mut self.key, to.dtmf_payload_type) {
+            (Some(key), Some(payload_type)) => {
+                let Some((duration, is_end)) = key.left.pop_front() else { return };
+                let header = RtpHeader { marker: duration == 160, payload_type, timestamp: key.timestamp, ..audio };
+                let event = TelephoneEvent { event: key.event, is_end, volume: 10, duration };
+                packet.extend_from_slice(&header.to_bytes());
+                packet.extend_from_slice(&event.to_bytes());
+                if key.left.is_empty() {
+                    self.key = None;
+                }
+            }
+            _ => {
+                packet.extend_from_slice(&audio.to_bytes());
+                packet.resize(HEADER_BYTES + said.len(), 0);
+                to.codec.encode(said, &mut packet[HEADER_BYTES..]);
+            }
+        }
+        // A refused packet is the far end's trouble, and the next one comes in 20 ms.
+        if self.socket.send_to(&packet, to.rtp).await.is_ok() {
+            self.ear.sent();
+        }
+    }
+}
+
+/// The listening side. RTCP is received and not read.
+async fn listen(rtp: Arc<UdpSocket>, rtcp: UdpSocket, ear: SharedEar, remote: watch::Receiver<Option<RemoteMedia>>) {
+    let (mut packet, mut report) = ([0; 2048], [0; 2048]);
+    loop {
+        let length = tokio::select! {
+            received = rtp.recv(&mut packet) => received,
+            _ = rtcp.recv(&mut report) => continue,
+        };
+        // An error tells that an earlier packet of ours was refused.
+        let Ok(length) = length else { continue };
+        let known = *remote.borrow();
+        let (Some(known), Some(read)) = (known, rtp::parse(&packet[..length])) else { continue };
+        match read.header.payload_type {
+            payload_type if payload_type == known.payload_type => ear.hear(clock::now(), known.codec, &read),
+            payload_type if Some(payload_type) == known.dtmf_payload_type => ear.hear_event(&read),
+            _ => {}
+        }
+    }
+}
