@@ -120,10 +120,12 @@ impl Feed {
     }
 
     /// Call it for every event after its frame was flushed to the socket (or when it was skipped as not visible).
-    /// Resolves the receipt of a `pop.shown` when this feed's viewer is its agent.
+    /// Resolves the receipt of a `pop.shown` when this feed's viewer is its agent, or the last of the others.
     pub fn mark_written(&self, recorded: &Recorded) {
         if self.viewer.is_some() && self.viewer == recorded.event.agent {
             recorded.was_written();
+        } else {
+            recorded.was_written_by_another();
         }
     }
 }

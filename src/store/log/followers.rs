@@ -73,18 +73,18 @@ impl Followers {
         Some(Live { queue, is_too_slow, joined_behind: inner.head })
     }
 
-    /// Hands committed events to everyone, in order. A `pop.shown` that reached no follower of its agent gives up its
-    /// receipt at once.
+    /// Hands committed events to everyone, in order. A `pop.shown` waits for its agent's screen, or for every other
+    /// follower when its agent has none (see `PopReceipt`).
     pub(super) fn publish(&self, events: &[Arc<Recorded>]) {
         let mut inner = self.lock();
         for recorded in events {
             inner.head = inner.head.max(recorded.seq);
-            let mut reaches_the_agent = false;
+            let is_the_agents = |follower: &Follower| follower.viewer.is_some() && follower.viewer == recorded.event.agent;
+            if !inner.list.iter().any(is_the_agents) {
+                recorded.await_others(inner.list.len());
+            }
             inner.list.retain(|follower| match follower.queue.try_send(recorded.clone()) {
-                Ok(()) => {
-                    reaches_the_agent |= follower.viewer.is_some() && follower.viewer == recorded.event.agent;
-                    true
-                }
+                Ok(()) => true,
                 Err(TrySendError::Full(_)) => {
                     follower.is_too_slow.store(true, Ordering::Release);
                     metrics::counter!("perezvon_log_followers_cut_off_total").increment(1);
@@ -92,9 +92,6 @@ impl Followers {
                 }
                 Err(TrySendError::Closed(_)) => false,
             });
-            if !reaches_the_agent {
-                recorded.nobody_to_write_to();
-            }
         }
         metrics::gauge!("perezvon_log_followers").set(inner.list.len() as f64);
     }

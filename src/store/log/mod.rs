@@ -15,7 +15,7 @@ pub use feed::{Feed, FeedEnd, FollowError};
 pub use writer::LogWriter;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,8 @@ pub struct Recorded {
     pub json: Arc<str>,
     /// Whoever waits for a pop to be on the screen; taken by the first socket that wrote it.
     written: Mutex<Option<oneshot::Sender<()>>>,
+    /// Other viewers whose sockets have still to write it; counted only for a pop whose agent has no socket.
+    others_left: AtomicUsize,
 }
 
 /// A committed `pop.shown`, and the moment its agent's screen has it.
@@ -88,7 +90,8 @@ pub struct Appended {
     pub receipt: PopReceipt,
 }
 
-/// Resolves when the frame was written to a websocket of the event's agent, at once when that agent follows nothing.
+/// Resolves when the frame was written to a websocket of the event's agent; when that agent follows nothing, as soon as
+/// everyone else who follows the log has it (a supervisor's screen, an integration); at once when nobody does.
 #[derive(Debug)]
 pub struct PopReceipt {
     written: oneshot::Receiver<()>,
@@ -231,7 +234,7 @@ impl EventLog {
 impl Recorded {
     fn new(seq: u64, event: Event, written: Option<oneshot::Sender<()>>) -> Recorded {
         let json = Wire { seq, event: &event }.json();
-        Recorded { seq, at: event.at, event, json, written: Mutex::new(written) }
+        Recorded { seq, at: event.at, event, json, written: Mutex::new(written), others_left: AtomicUsize::new(0) }
     }
 
     /// The same event under another `seq`.
@@ -243,6 +246,21 @@ impl Recorded {
         if let Some(waiting) = self.written.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Nobody waits any more when the INVITE has gone without it.
             let _ = waiting.send(());
+        }
+    }
+
+    /// Before publication to `others`, none of whom is the event's agent.
+    fn await_others(&self, others: usize) {
+        self.others_left.store(others, Ordering::Release);
+        if others == 0 {
+            self.nobody_to_write_to();
+        }
+    }
+
+    fn was_written_by_another(&self) {
+        let one_less = self.others_left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        if one_less == Ok(1) {
+            self.was_written();
         }
     }
 
@@ -284,6 +302,7 @@ impl EventRow {
             event,
             json: self.body.into(),
             written: Mutex::new(None),
+            others_left: AtomicUsize::new(0),
         })
     }
 }

@@ -33,7 +33,7 @@ on_both! {
     a_resumed_follower_misses_nothing_and_sees_nothing_twice,
     a_slow_follower_is_cut_off_and_can_resume,
     a_pops_receipt_comes_when_its_agents_socket_wrote_the_frame,
-    a_pop_for_an_agent_without_a_screen_waits_for_nobody,
+    a_pop_for_an_agent_without_a_screen_waits_for_those_who_watch,
     after_a_clean_stop_seq_goes_on_without_a_gap,
     after_an_unclean_stop_seq_jumps_ahead_and_old_positions_still_resume,
     retention_forgets_the_old_and_says_expired_to_whoever_asks_for_it,
@@ -156,14 +156,25 @@ async fn a_pops_receipt_comes_when_its_agents_socket_wrote_the_frame(db: TestDb)
     stop(log, writer).await;
 }
 
-async fn a_pop_for_an_agent_without_a_screen_waits_for_nobody(db: TestDb) {
+async fn a_pop_for_an_agent_without_a_screen_waits_for_those_who_watch(db: TestDb) {
     let (log, writer) = open(&db.store).await;
-    let _olga = log.follow(Some(AgentId::new("olga")), None).expect("followable");
     let appended = soon(log.append_pop(pop("anna"))).await.expect("committed");
-    assert!(!soon(appended.receipt.written()).await);
+    assert!(!soon(appended.receipt.written()).await, "nobody watches");
+
+    let mut olga = log.follow(Some(AgentId::new("olga")), None).expect("followable");
+    let mut robot = log.follow(None, None).expect("followable");
+    let appended = soon(log.append_pop(pop("anna"))).await.expect("committed");
+    let mut written = Box::pin(appended.receipt.written());
+    let for_olga = soon(olga.next()).await.expect("published");
+    olga.mark_written(&for_olga);
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut written).await.is_err(), "the robot does not have it yet");
+    let for_robot = soon(robot.next()).await.expect("published");
+    robot.mark_written(&for_robot);
+    assert!(soon(written).await);
+
     // And a screen that closes before it wrote lets go at once.
+    drop((for_olga, for_robot, olga, robot));
     let anna = log.follow(Some(AgentId::new("anna")), None).expect("followable");
-    drop(_olga);
     let appended = soon(log.append_pop(pop("anna"))).await.expect("committed");
     drop(anna);
     assert!(!soon(appended.receipt.written()).await);
