@@ -1,1 +1,5 @@
-//! (being built)
+//! The whole server as a process, with real SIP phones and real audio.
+
+mod crash;
+mod floor;
+mod load;

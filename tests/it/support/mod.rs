@@ -1,4 +1,8 @@
 //! What the integration tests share.
 
 pub mod databases;
+pub mod ears;
 pub mod postgres;
+pub mod server;
+pub mod sipp;
+pub mod sites;

@@ -1,0 +1,137 @@
+//! SIPp as carrier and as desk phones. Each run has its own folder with its scenario, injection file and tones, a time
+//! limit, and says what went wrong in its own words.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use perezvon::media::codec::Codec;
+
+const REGISTER: &str = include_str!("../scenarios/sipp/register.xml");
+const AGENT: &str = include_str!("../scenarios/sipp/agent.xml");
+const CALLER: &str = include_str!("../scenarios/sipp/caller.xml");
+
+/// What the client plays and what the agent plays, in hertz.
+pub const CALLER_HZ: f32 = 440.0;
+pub const AGENT_HZ: f32 = 1000.0;
+
+/// A running SIPp; killed when dropped.
+pub struct Sipp {
+    child: Option<Child>,
+    folder: tempfile::TempDir,
+    name: &'static str,
+}
+
+impl Sipp {
+    /// Registers each `(extension, password)` from `local` and waits until all are done.
+    pub fn register(server: SocketAddr, local: u16, phones: &[(String, String)]) {
+        let lines = phones
+            .iter()
+            .map(|(extension, password)| format!("{extension};[authentication username={extension} password={password}]"));
+        let injection = format!("SEQUENTIAL\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+        let count = phones.len().to_string();
+        let mut sipp = Sipp::start(
+            "register",
+            REGISTER,
+            &injection,
+            30,
+            &[&server.to_string(), "-p", &local.to_string(), "-m", &count, "-r", "200"],
+        );
+        sipp.success();
+    }
+
+    /// Desk phones that answer `calls` calls on `local`.
+    pub fn agents(local: u16, media: u16, calls: usize, seconds: u32) -> Sipp {
+        let (local, media, calls) = (local.to_string(), media.to_string(), calls.to_string());
+        Sipp::start("agent", AGENT, "", seconds, &["-p", &local, "-m", &calls, "-min_rtp_port", &media])
+    }
+
+    /// `calls` callers at `rate` a second to `number`, each talking for `talk_ms`.
+    pub fn callers(server: SocketAddr, load: &Load) -> Sipp {
+        let numbers: Vec<String> = (0..load.calls).map(|index| format!("7916{:07}", load.first_number + index)).collect();
+        let injection = format!("SEQUENTIAL\n{}\n", numbers.join("\n"));
+        let arguments = [
+            server.to_string(),
+            "-p".into(),
+            load.local.to_string(),
+            "-m".into(),
+            load.calls.to_string(),
+            "-l".into(),
+            load.calls.to_string(),
+            "-r".into(),
+            load.rate.to_string(),
+            "-d".into(),
+            load.talk_ms.to_string(),
+            "-s".into(),
+            load.number.into(),
+            "-min_rtp_port".into(),
+            load.media.to_string(),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Sipp::start("caller", CALLER, &injection, load.seconds, &arguments)
+    }
+
+    fn start(name: &'static str, scenario: &str, injection: &str, seconds: u32, arguments: &[&str]) -> Sipp {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("scenario.xml"), scenario).unwrap();
+        write_tone(&folder.path().join("caller.pcma"), CALLER_HZ);
+        write_tone(&folder.path().join("agent.pcma"), AGENT_HZ);
+        let mut command = Command::new("timeout");
+        command.current_dir(folder.path()).args(["-k", "1", &seconds.to_string(), "sipp"]);
+        command.args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-nostdin", "-trace_err", "-error_file", "errors.log"]);
+        if !injection.is_empty() {
+            std::fs::write(folder.path().join("injection.csv"), injection).unwrap();
+            command.args(["-inf", "injection.csv"]);
+        }
+        let screen = std::fs::File::create(folder.path().join("screen.log")).unwrap();
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(screen).stderr(Stdio::null()).spawn();
+        Sipp { child: Some(child.expect("timeout and sipp are installed by scripts/install-test-tools")), folder, name }
+    }
+
+    /// Waits for its end; fails the test, with SIPp's own words, unless every call succeeded.
+    pub fn success(&mut self) {
+        let status = self.child.take().expect("not waited for yet").wait().unwrap();
+        let read = |file: &str| std::fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
+        let errors: String = read("errors.log").lines().take(20).collect::<Vec<_>>().join("\n");
+        assert!(
+            status.success(),
+            "SIPp {}: {status}\n{errors}\n{}",
+            self.name,
+            read("screen.log").lines().rev().take(25).collect::<Vec<_>>().join("\n")
+        );
+    }
+
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// How many calls, how fast, from where.
+pub struct Load<'a> {
+    pub local: u16,
+    pub media: u16,
+    pub number: &'a str,
+    pub calls: usize,
+    pub rate: u32,
+    pub talk_ms: u32,
+    pub seconds: u32,
+    pub first_number: usize,
+}
+
+/// One second of a tone, as SIPp streams it: bare A-law bytes, repeated without a seam.
+fn write_tone(path: &Path, hz: f32) {
+    let samples: Vec<i16> =
+        (0..8000).map(|n| (8000.0 * (std::f64::consts::TAU * f64::from(hz) * f64::from(n) / 8000.0).sin()) as i16).collect();
+    let mut bytes = vec![0; samples.len()];
+    Codec::Pcma.encode(&samples, &mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
