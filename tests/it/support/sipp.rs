@@ -43,7 +43,7 @@ impl Sipp {
     /// Desk phones that answer `calls` calls on `local`.
     pub fn agents(local: u16, media: u16, calls: usize, seconds: u32) -> Sipp {
         let (local, media, calls) = (local.to_string(), media.to_string(), calls.to_string());
-        Sipp::start("agent", AGENT, "", seconds, &["-p", &local, "-m", &calls, "-min_rtp_port", &media])
+        Sipp::start("agent", AGENT, "", seconds, &["-p", &local, "-m", &calls, "-mp", &media])
     }
 
     /// `calls` callers at `rate` a second to `number`, each talking for `talk_ms`.
@@ -64,7 +64,7 @@ impl Sipp {
             load.talk_ms.to_string(),
             "-s".into(),
             load.number.into(),
-            "-min_rtp_port".into(),
+            "-mp".into(),
             load.media.to_string(),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -78,7 +78,7 @@ impl Sipp {
         write_tone(&folder.path().join("agent.pcma"), AGENT_HZ);
         let mut command = Command::new("timeout");
         command.current_dir(folder.path()).args(["-k", "1", &seconds.to_string(), "sipp"]);
-        command.args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-nostdin", "-trace_err", "-error_file", "errors.log"]);
+        command.args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-trace_err", "-error_file", "errors.log"]);
         if !injection.is_empty() {
             std::fs::write(folder.path().join("injection.csv"), injection).unwrap();
             command.args(["-inf", "injection.csv"]);
