@@ -49,8 +49,8 @@ pub fn free_port() -> u16 {
 
 /// RTP ports of this test process; others of the same run start elsewhere, and the server skips what is taken.
 fn rtp_ports() -> (u16, u16) {
-    let slot = (std::process::id() % 20) as u16;
-    let first = 20_000 + slot * 2_000;
+    let slot = (std::process::id() % 10) as u16;
+    let first = 10_000 + slot * 2_000;
     (first, first + 1_999)
 }
 

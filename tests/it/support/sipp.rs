@@ -103,7 +103,9 @@ impl Sipp {
 
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
+            // To `timeout`, which passes it on to SIPp and makes sure.
+            // SAFETY: the pid is our own child's, which has not been waited for.
+            unsafe { libc::kill(i32::try_from(child.id()).expect("a pid"), libc::SIGTERM) };
             let _ = child.wait();
         }
     }
