@@ -48,7 +48,7 @@ impl From<io::Error> for PeaksError {
 }
 
 /// Reads or computes the peaks of a recording's file, `per_second` slices a second (1 to 100). Those of a growing file
-/// (`.part`) are of this moment and are not kept. Blocking: an hour takes some 50 ms the first time.
+/// (`.part`) are of this moment and are not kept. Blocking: an hour takes a quarter of a second the first time.
 pub fn peaks(path: &Path, per_second: u32) -> Result<Peaks, PeaksError> {
     if !(1..=MAX_PER_SECOND).contains(&per_second) {
         return Err(PeaksError::PerSecond(per_second));

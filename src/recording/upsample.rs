@@ -13,24 +13,42 @@ pub const DELAY_SAMPLES: usize = TAPS / 2;
 static FILTER: LazyLock<[f32; TAPS]> = LazyLock::new(half_band);
 
 /// The filter's memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Upsampler {
-    history: [f32; TAPS],
+    /// The last `TAPS - 1` samples, then the present input; its room is used again.
+    line: Vec<f32>,
+}
+
+impl Default for Upsampler {
+    fn default() -> Self {
+        Upsampler { line: vec![0.0; TAPS - 1] }
+    }
 }
 
 impl Upsampler {
     /// Appends two samples for each of `input`.
     pub fn push(&mut self, input: &[i16], out: &mut Vec<i16>) {
+        let filter = &*FILTER;
         out.reserve(2 * input.len());
-        for sample in input {
-            self.history.copy_within(1.., 0);
-            self.history[TAPS - 1] = f32::from(*sample);
-            let between: f32 = self.history.iter().zip(FILTER.iter()).map(|(sample, tap)| sample * tap).sum();
+        self.line.extend(input.iter().map(|sample| f32::from(*sample)));
+        for window in self.line.windows(TAPS) {
             // A float-to-integer `as` saturates, which is what a loud peak between two samples needs.
-            out.push(self.history[DELAY_SAMPLES - 1] as i16);
-            out.push(between.round() as i16);
+            out.push(window[DELAY_SAMPLES - 1] as i16);
+            out.push(between(window, filter).round() as i16);
+        }
+        self.line.drain(..input.len());
+    }
+}
+
+/// The value in the middle of `window`: a dot product, in eight sums side by side that the processor adds at once.
+fn between(window: &[f32], filter: &[f32; TAPS]) -> f32 {
+    let mut sums = [0.0; 8];
+    for (samples, taps) in window.chunks_exact(8).zip(filter.chunks_exact(8)) {
+        for ((sum, sample), tap) in sums.iter_mut().zip(samples).zip(taps) {
+            *sum += sample * tap;
         }
     }
+    sums.iter().sum()
 }
 
 /// A sinc half-way between samples under a Kaiser window, scaled to keep the level of a constant.
