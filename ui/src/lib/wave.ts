@@ -89,7 +89,7 @@ export function speechShares(peaks: Peaks): { left: number; right: number } {
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 
 /** Round moments for the time line: about one each `every_px`, the end not among them. */
-export function ticks(duration_ms: number, width: number, every_px = 96): number[] {
+export function ticks(duration_ms: number, width: number, every_px = 80): number[] {
   const want = Math.max(1, Math.floor(width / every_px));
   const step = (STEPS_S.find((s) => duration_ms / 1000 / s <= want) ?? 3600) * 1000;
   const list: number[] = [];
