@@ -2,6 +2,7 @@
 
 pub mod databases;
 pub mod ears;
+pub mod office;
 pub mod postgres;
 pub mod server;
 pub mod sipp;

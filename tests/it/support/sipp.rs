@@ -78,7 +78,18 @@ impl Sipp {
         write_tone(&folder.path().join("agent.pcma"), AGENT_HZ);
         let mut command = Command::new("timeout");
         command.current_dir(folder.path()).args(["-k", "1", &seconds.to_string(), "sipp"]);
-        command.args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-trace_err", "-error_file", "errors.log"]);
+        command.args([
+            "-sf",
+            "scenario.xml",
+            "-i",
+            "127.0.0.1",
+            "-mi",
+            "127.0.0.1",
+            "-nostdin",
+            "-trace_err",
+            "-error_file",
+            "errors.log",
+        ]);
         if !injection.is_empty() {
             std::fs::write(folder.path().join("injection.csv"), injection).unwrap();
             command.args(["-inf", "injection.csv"]);
