@@ -6,7 +6,7 @@ mod desk;
 mod socket;
 
 pub use desk::{Desk, DeskError};
-pub use socket::{FolderLock, serve};
+pub use socket::{ControlSocket, FolderLock};
 
 use std::io::Read as _;
 use std::path::Path;

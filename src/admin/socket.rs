@@ -60,24 +60,40 @@ pub(super) async fn ask(data_dir: &Path, request: &Request) -> anyhow::Result<Op
     Ok(Some(answer))
 }
 
-/// Serves the control socket until the future is dropped. One request at a time: applying twice at once has no order.
-pub async fn serve(data_dir: PathBuf, desk: Desk) -> anyhow::Result<()> {
-    let path = socket_path(&data_dir);
-    // The folder lock is ours, so a socket that is still there belongs to a server that was killed.
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("{}: cannot be removed", path.display()));
+/// The open control socket; requests wait in it until `serve`.
+pub struct ControlSocket(UnixListener);
+
+impl ControlSocket {
+    /// Needs the folder's lock: a socket that is still there then belongs to a server that was killed.
+    pub fn bind(data_dir: &Path) -> anyhow::Result<ControlSocket> {
+        let path = socket_path(data_dir);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("{}: cannot be removed", path.display()));
+            }
+            _ => {}
         }
-        _ => {}
+        let listener = UnixListener::bind(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(ControlSocket(listener))
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        match tokio::time::timeout(LONGEST_WAIT, answer(stream, &desk)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("control request failed: {error:#}"),
-            Err(_) => tracing::warn!("control request timed out"),
+
+    /// Serves until the future is dropped. One request at a time: applying twice at once has no order.
+    pub async fn serve(self, desk: Desk) {
+        loop {
+            let stream = match self.0.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!("the control socket did not accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            match tokio::time::timeout(LONGEST_WAIT, answer(stream, &desk)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("control request failed: {error:#}"),
+                Err(_) => tracing::warn!("control request timed out"),
+            }
         }
     }
 }

@@ -12,13 +12,13 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::admin::{self, Desk, FolderLock};
+use crate::admin::{ControlSocket, Desk, FolderLock};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, tasks};
 use crate::recording;
 use crate::site::{self, Site};
-use crate::store::{EventLog, Store};
+use crate::store::{Retention, Store};
 use crate::transport;
 use crate::web;
 
@@ -63,15 +63,9 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
         };
         server.run(web::AppState::new(web_parts), stop).await;
     });
-    let control = tasks::spawn("control socket", {
-        let (data_dir, desk) = (config.data_dir.clone(), Desk::new(store.clone(), Some(engine.handle())));
-        async move {
-            if let Err(error) = admin::serve(data_dir, desk).await {
-                tracing::error!("the control socket does not work, apply and export will not reach this server: {error:#}");
-            }
-        }
-    });
-    let keeper = tasks::spawn("retention", retain(log.clone(), store.clone(), config.events.keep_days));
+    let control_socket = ControlSocket::bind(&config.data_dir)?;
+    let control = tasks::spawn("control socket", control_socket.serve(Desk::new(store.clone(), Some(engine.handle()))));
+    let keeper = tasks::spawn("upkeep", store.clone().run_upkeep(log.clone(), retention(&config)));
     let _phones = if demo { Some(demo::phones(&listeners).await?) } else { None };
     announce(&config, address, demo);
 
@@ -137,23 +131,9 @@ async fn mend_recordings(config: &Config, store: &Store) -> anyhow::Result<Vec<r
     Ok(repairs.recordings)
 }
 
-/// Forgets old events and expired sessions, once an hour.
-async fn retain(log: EventLog, store: Store, keep_days: u32) {
-    let mut hours = tokio::time::interval(Duration::from_secs(3600));
-    loop {
-        hours.tick().await;
-        let now = clock::wall();
-        let keep_micros = i64::from(keep_days) * 24 * 3600 * 1_000_000;
-        let oldest = crate::types::Wall::from_micros(now.as_micros().saturating_sub(keep_micros));
-        match log.trim(oldest, EVENTS_KEPT_AT_LEAST).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!("{count} events older than {keep_days} days were forgotten"),
-            Err(error) => tracing::error!("old events could not be forgotten: {error}"),
-        }
-        if let Err(error) = store.sweep_sessions(now).await {
-            tracing::error!("expired sessions could not be swept: {error}");
-        }
-    }
+fn retention(config: &Config) -> Retention {
+    let events_for = Duration::from_secs(u64::from(config.events.keep_days) * 24 * 3600);
+    Retention { events_for, events_at_least: EVENTS_KEPT_AT_LEAST }
 }
 
 /// Says where the desk is; in a demonstration, also how to see a first call.
