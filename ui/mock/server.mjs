@@ -219,7 +219,7 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
       link.user = user;
       const after = url.searchParams.get('after');
       if (after !== null && Number(after) < world.oldest_seq) return link.close(4003);
-      link.send(JSON.stringify({ type: 'stream.ready', seq: world.seq }));
+      link.send(JSON.stringify({ type: 'stream.ready', seq: after === null ? world.seq : Number(after), newest: world.seq }));
       if (after !== null)
         for (const event of world.log) if (event.seq > Number(after) && world.sees(user, event)) link.send(JSON.stringify(event));
       sockets.add(link);

@@ -108,7 +108,7 @@ describe('the live stream', () => {
     platform.closeWith(1006);
     platform.runTimers();
     expect(platform.paths.at(-1)).toBe('/api/v1/live?after=41');
-    platform.say({ type: 'stream.ready', seq: 45 });
+    platform.say({ type: 'stream.ready', seq: 41, newest: 45 });
     platform.say(event(43));
     platform.say(event(45));
     platform.say(event(46));

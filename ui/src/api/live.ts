@@ -97,7 +97,7 @@ export class Live {
     const frame = parse(data);
     if (!frame) return;
     if (frame.type === 'stream.ready') {
-      this.#ready(frame.seq, resume);
+      this.#ready(frame.seq, frame.newest ?? frame.seq, resume);
       return;
     }
     // Sent again after a resume: it was delivered already.
@@ -111,14 +111,14 @@ export class Live {
     else this.#awaitQuiet();
   }
 
-  #ready(newest: number, resume: number | null): void {
+  #ready(seq: number, newest: number, resume: number | null): void {
     this.#isReady = true;
     this.#failures = 0;
     this.#replayed = 0;
     this.#replayUntil = null;
     this.handlers.opened(resume !== null);
     if (resume === null) {
-      this.seq = newest;
+      this.seq = seq;
       return;
     }
     this.#replayUntil = newest;

@@ -287,8 +287,9 @@ export type RecordingEvent = Envelope<
 export type Event = CallEvent | AgentEvent | PopShown | PopRetracted | RecordingEvent;
 export type EventType = Event['type'];
 
-/** The first frame of the websocket: the newest `seq` there is. */
+/** The first frame of the websocket: where the stream begins, and the newest entry there is already. */
 export interface StreamReady {
   type: 'stream.ready';
   seq: number;
+  newest?: number;
 }

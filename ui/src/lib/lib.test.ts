@@ -11,6 +11,7 @@ describe('phone numbers', () => {
     expect(formatPhone('+12125550187')).toBe('+1 212 555-0187');
     expect(formatPhone('+375291234567')).toBe('+375 29 123-45-67');
     expect(formatPhone('+442079460958')).toBe('+44 20 7946-0958');
+    expect(formatPhone('+447700900108')).toBe('+44 7700 900-108');
     expect(formatPhone('+7911·····64')).toBe('+7 911 ···-··-64');
   });
 

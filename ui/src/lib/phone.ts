@@ -1,8 +1,8 @@
 // Phone numbers as people read them: +7 921 555-01-87 in both languages, E.164 when copied. Pure text, no locale.
 // The server normalises; this only groups digits for the eye and never decides who is calling.
 
-/** Country codes we group by hand: code, then the sizes of the groups that follow the code. */
-const GROUPS: readonly (readonly [code: string, national_length: number, groups: readonly number[]])[] = [
+/** Country codes we group by hand: code, length of what follows it, sizes of its groups; maybe only for some areas. */
+const GROUPS: readonly (readonly [code: string, national_length: number, groups: readonly number[], area?: string])[] = [
   ['7', 10, [3, 3, 2, 2]],
   ['1', 10, [3, 3, 4]],
   ['375', 9, [2, 3, 2, 2]],
@@ -11,7 +11,8 @@ const GROUPS: readonly (readonly [code: string, national_length: number, groups:
   ['996', 9, [3, 3, 3]],
   ['995', 9, [3, 2, 2, 2]],
   ['374', 8, [2, 3, 3]],
-  ['44', 10, [2, 4, 4]],
+  ['44', 10, [2, 4, 4], '20'],
+  ['44', 10, [4, 3, 3]],
   ['49', 11, [4, 3, 4]],
   ['33', 9, [1, 2, 2, 2, 2]],
   ['86', 11, [3, 4, 4]],
@@ -23,8 +24,8 @@ const GROUPS: readonly (readonly [code: string, national_length: number, groups:
 export function formatPhone(number: string): string {
   if (!/^\+[\d·]{5,15}$/.test(number)) return number;
   const digits = number.slice(1);
-  for (const [code, length, groups] of GROUPS) {
-    if (digits.startsWith(code) && digits.length === code.length + length) {
+  for (const [code, length, groups, area = ''] of GROUPS) {
+    if (digits.startsWith(code + area) && digits.length === code.length + length) {
       return `+${code} ${joinGroups(split(digits.slice(code.length), groups))}`;
     }
   }

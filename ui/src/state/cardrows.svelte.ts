@@ -30,15 +30,29 @@ export function fieldLabel(key: string): string {
   return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
+/** Fields that stand elsewhere than in the list, by any name a set-up may give them. */
+const POSITION = /^(position|job|title|должность)$/i;
+const DEBT = /^(debt|долг)(\b|$|,)/i;
+
 /** The card's own fields, without the note and the position, which stand elsewhere. */
 export function fieldRows(card: Pick<CardBrief, 'fields'>): FactRow[] {
   return Object.entries(card.fields)
-    .filter(([key, value]) => key !== NOTE_FIELD && key !== 'position' && value !== null && valueText(value) !== '')
+    .filter(([key, value]) => key !== NOTE_FIELD && !POSITION.test(key) && valueText(value) !== '')
     .map(([key, value]) => ({ label: fieldLabel(key), value: valueText(value) }));
 }
 
 export function positionOf(card: Pick<CardBrief, 'fields'>): string {
-  return valueText(card.fields['position'] ?? null);
+  const key = Object.keys(card.fields).find((one) => POSITION.test(one));
+  return key ? valueText(card.fields[key] ?? null) : '';
+}
+
+/** What an agent must know before the first word. So far: that money is owed. */
+export function warningsOf(card: Pick<CardBrief, 'fields'>): string[] {
+  const owed = Object.entries(card.fields).filter(([key, value]) => DEBT.test(key) && typeof value === 'number' && value > 0);
+  return owed.map(([key, value]) => {
+    const [name = '', unit = ''] = fieldLabel(key).split(/,\s*/);
+    return `${name} ${valueText(value)}\u202f${unit}`.trim();
+  });
 }
 
 /** Who leads the client, since when we know them, where they came from, their language. */
