@@ -80,7 +80,7 @@ pub async fn run(options: Options, mut say: impl FnMut(&str)) -> Result<TestCall
     let local = own_address(&options.local, server).await?;
     let setup = PhoneSetup { local, says: Says::Voice { seed: 7 }, ..PhoneSetup::new(server, &options.from, "") };
     let phone = Phone::switch_on(setup).map_err(|source| TestCallError::Sockets { local, source })?;
-    say(&format!("Calling {} at {server} from {local} as {}.", options.to, options.from));
+    say(&format!("Calling {} at {server} from {} as {}.", options.to, phone.address(), options.from));
     let started = Instant::now();
     let call = phone.dial(&options.to).await?;
     let outcome = tokio::select! {
