@@ -302,7 +302,13 @@ impl World {
 
     /// Hands an input to a call, if it still lives, and carries on what follows.
     pub fn tell_call(&mut self, call: CallId, input: Input) {
-        let Some(machine) = self.calls.get_mut(&call) else { return };
+        let Some(machine) = self.calls.get_mut(&call) else {
+            // An answer long after the call is gone (its CANCEL was lost) is hung up by whoever carries the signalling.
+            if let Input::LegAnswered { leg } = input {
+                self.let_go(leg);
+            }
+            return;
+        };
         let effects = machine.handle(self.now, wall(self.now), input);
         self.carry_out(call, effects);
     }
