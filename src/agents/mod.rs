@@ -2,7 +2,9 @@
 //! Pure; `routing::Floor` owns every agent and drives them. It chooses nobody: that is the floor's work.
 
 mod machine;
+mod words;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Agent, AgentEffect, AgentInput, Miss, Shown, TakenBack, Tally, Wish};
+pub use machine::Agent;
+pub use words::{AgentEffect, AgentInput, Miss, Shown, TakenBack, Tally, Wish};

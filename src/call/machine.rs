@@ -10,21 +10,16 @@
 //! ```
 //!
 //! This file holds the value, its construction and the dispatch of inputs. `seeking` finds somebody to talk to,
-//! `ending` ends.
+//! `happenings` are what parties do, `ending` ends, `view` tells.
 
-use crate::events::{EventKind, MarkKind};
-use crate::types::{
-    AgentId, CallId, CallKind, CallState, CallView, CardId, EndCause, EndedBy, Ids, LegId, LegRole, Party, QueueId, Time,
-    TrunkId, Wall,
-};
+use crate::events::EventKind;
+use crate::types::{AgentId, CallId, CallKind, CardId, EndCause, EndedBy, Ids, LegId, LegRole, Party, Time, TrunkId, Wall};
 
 use super::legs::{Leg, LegStep, Legs};
-use super::offer::{Offer, OfferStep, Pops};
+use super::offer::{Offer, Pops};
 use super::tape::Tape;
 use super::turn::Turn;
-use super::words::{
-    AgentDoing, Arrival, Caller, Departure, DialTo, Effect, Goal, Hints, Input, LegFailure, Limits, Origination, Person,
-};
+use super::words::{AgentDoing, Arrival, Caller, DialTo, Effect, Goal, Hints, Input, Limits, Origination, Person};
 
 /// One customer contact. A plain value: everything that happens comes in by `handle`.
 #[derive(Clone, Debug)]
@@ -44,18 +39,18 @@ pub struct Call {
 /// What is known about the call apart from its state.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
-    id: CallId,
+    pub id: CallId,
     pub kind: CallKind,
     pub from: Party,
-    to: String,
-    source: Option<String>,
-    trunk: Option<TrunkId>,
-    card: Option<CardId>,
+    pub to: String,
+    pub source: Option<String>,
+    pub trunk: Option<TrunkId>,
+    pub card: Option<CardId>,
     /// Our person whose leg came first.
     pub asker: Option<Person>,
     /// Who talks with the caller, or was offered the call last.
     pub agent: Option<AgentId>,
-    started_at: Wall,
+    pub started_at: Wall,
     pub answered_at: Option<Wall>,
 }
 
@@ -63,18 +58,16 @@ pub(super) struct Facts {
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
     /// The phone of the person who clicked to call rings.
-    Asking {
-        until: Time,
-    },
+    Asking { until: Time },
+    /// The first leg waits while somebody is sought.
     Seeking(Seek),
-    Talking {
-        callee: LegId,
-        person: Option<Person>,
-    },
+    /// The first leg talks with `callee`; `person` when that is one of ours.
+    Talking { callee: LegId, person: Option<Person> },
+    /// Over.
     Ended(End),
 }
 
-/// The first leg waits while somebody is sought.
+/// Who is being tried, and what the first leg hears meanwhile.
 #[derive(Clone, Debug)]
 pub(super) struct Seek {
     pub offers: Vec<Offer>,
@@ -288,72 +281,6 @@ impl Call {
         self.facts.id
     }
 
-    /// The queue that the call wants or wanted.
-    pub fn queue(&self) -> Option<&QueueId> {
-        match &self.goal {
-            Goal::Queue { queue, .. } => Some(queue),
-            Goal::Person(_) | Goal::Outside { .. } | Goal::Nowhere { .. } => None,
-        }
-    }
-
-    /// What the world sees of it now.
-    pub fn view(&self) -> CallView {
-        let end = if let Phase::Ended(end) = &self.phase { Some(end) } else { None };
-        CallView {
-            id: self.facts.id,
-            kind: self.facts.kind,
-            state: self.state(),
-            from: self.facts.from.clone(),
-            to: self.facts.to.clone(),
-            trunk: self.facts.trunk.clone(),
-            queue: self.queue().cloned(),
-            agent: self.facts.agent.clone(),
-            card_id: self.facts.card,
-            source: self.facts.source.clone(),
-            started_at: self.facts.started_at,
-            answered_at: self.facts.answered_at,
-            ended_at: end.map(|end| end.at),
-            cause: end.map(|end| end.cause),
-            ended_by: end.map(|end| end.ended_by),
-            recording_id: self.tape.id(),
-            legs: self.legs.views(),
-            consult_of: None,
-            merged_into: None,
-        }
-    }
-
-    fn state(&self) -> CallState {
-        match &self.phase {
-            Phase::Asking { .. } => CallState::Ringing,
-            Phase::Seeking(seek) => {
-                let rings_an_agent = |offer: &Offer| offer.agent().is_some() && matches!(offer.step, OfferStep::Ringing { .. });
-                match &self.goal {
-                    _ if seek.offers.iter().any(rings_an_agent) => CallState::Offered,
-                    Goal::Queue { .. } => CallState::Queued,
-                    Goal::Person(_) | Goal::Outside { .. } | Goal::Nowhere { .. } => CallState::Ringing,
-                }
-            }
-            Phase::Talking { .. } if self.legs.answered().any(|leg| leg.is_holding) => CallState::Held,
-            Phase::Talking { .. } => CallState::Talking,
-            Phase::Ended(_) => CallState::Ended,
-        }
-    }
-
-    /// Whose call it is while nobody is offered it: the person called, or the person calling.
-    pub(super) fn usual_agent(&self) -> Option<AgentId> {
-        match &self.goal {
-            Goal::Person(person) => Some(person.agent.clone()),
-            Goal::Queue { .. } | Goal::Outside { .. } | Goal::Nowhere { .. } => {
-                self.facts.asker.as_ref().map(|person| person.agent.clone())
-            }
-        }
-    }
-
-    pub(super) fn emit(&self, turn: &mut Turn, kind: fn(Box<CallView>) -> EventKind) {
-        let kind = kind(Box::new(self.view()));
-        turn.push(Effect::Emit { kind, agent: self.facts.agent.clone(), queue: self.queue().cloned() });
-    }
-
     fn phase_name(&self) -> &'static str {
         match self.phase {
             Phase::Asking { .. } => "asking",
@@ -369,134 +296,6 @@ impl Call {
             turn.push(Effect::Hint { hints: hints.clone() });
         }
         self.hints = hints;
-    }
-
-    fn leg_held(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
-        let was_held = self.state() == CallState::Held;
-        self.legs.get_mut(leg).filter(|leg| leg.step == LegStep::Answered).ok_or(Odd)?.is_holding = true;
-        self.tell_doing(turn, leg, AgentDoing::Holding);
-        if !was_held && self.state() == CallState::Held {
-            self.tape.mark(turn, MarkKind::Held, None);
-            self.emit(turn, EventKind::CallHeld);
-        }
-        Ok(())
-    }
-
-    fn leg_resumed(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
-        let was_held = self.state() == CallState::Held;
-        let held = self.legs.get_mut(leg).filter(|leg| leg.step == LegStep::Answered && leg.is_holding).ok_or(Odd)?;
-        held.is_holding = false;
-        self.tell_doing(turn, leg, AgentDoing::Talking);
-        if was_held && self.state() == CallState::Talking {
-            self.tape.mark(turn, MarkKind::Resumed, None);
-            self.emit(turn, EventKind::CallResumed);
-        }
-        Ok(())
-    }
-
-    /// The floor shows who holds only for the agent whose own phone does it.
-    fn tell_doing(&self, turn: &mut Turn, leg: LegId, doing: AgentDoing) {
-        if let (Phase::Talking { .. }, Some(agent)) = (&self.phase, self.legs.get(leg).and_then(|leg| leg.agent.clone())) {
-            turn.push(Effect::AgentBusy { agent, doing });
-        }
-    }
-
-    /// Nobody is on the call when every answered leg is silent. A call on hold is meant to be silent.
-    fn leg_is_silent(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
-        self.legs.get_mut(leg).filter(|leg| leg.step != LegStep::Closed).ok_or(Odd)?.is_silent = true;
-        let is_open = matches!(self.phase, Phase::Seeking(_) | Phase::Talking { .. });
-        let nobody_speaks = self.legs.answered().all(|leg| leg.is_silent && !leg.is_holding);
-        if is_open && self.legs.any(LegStep::Answered) && nobody_speaks {
-            self.end(turn, EndCause::RtpTimeout, EndedBy::System);
-        }
-        Ok(())
-    }
-
-    fn leg_answered(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
-        let is_first = leg == self.legs.first();
-        match self.legs.step(leg) {
-            Some(LegStep::Pending) => {}
-            // A 200 that crossed our CANCEL, or a second one: nobody waits for this phone any more.
-            Some(LegStep::Cancelling) => {
-                let cause = if let Phase::Ended(end) = self.phase { end.cause } else { EndCause::Normal };
-                turn.push(Effect::HangUpLeg { leg, cause });
-                self.legs.get_mut(leg).ok_or(Odd)?.close(turn.wall);
-                return Ok(());
-            }
-            Some(LegStep::Closed) | None => {
-                turn.push(Effect::HangUpLeg { leg, cause: EndCause::Normal });
-                return Err(Odd);
-            }
-            Some(LegStep::Answered) => return Err(Odd),
-        }
-        match self.phase {
-            Phase::Asking { .. } if is_first => {
-                self.legs.get_mut(leg).ok_or(Odd)?.answer(turn.wall);
-                if let Some(asker) = &self.facts.asker {
-                    turn.push(Effect::AgentBusy { agent: asker.agent.clone(), doing: AgentDoing::Talking });
-                }
-                self.phase = Phase::Seeking(Seek { offers: Vec::new(), hearing: Hearing::Nothing, has_early_media: true });
-                self.pursue_goal(turn);
-                Ok(())
-            }
-            Phase::Seeking(_) if !is_first => self.connect(turn, leg),
-            _ => Err(Odd),
-        }
-    }
-
-    fn leg_failed(&mut self, turn: &mut Turn, leg: LegId, failure: LegFailure) -> Fits {
-        let known = self.legs.get_mut(leg).ok_or(Odd)?;
-        let (was, role) = (known.step, known.role);
-        match was {
-            LegStep::Pending => {}
-            LegStep::Cancelling => {
-                known.close(turn.wall);
-                return Ok(());
-            }
-            // The engine may report the end of a leg that we rejected or hung up ourselves.
-            LegStep::Closed => return Ok(()),
-            LegStep::Answered => return Err(Odd),
-        }
-        known.close(turn.wall);
-        match self.phase {
-            Phase::Asking { .. } => self.end(turn, failure.cause(), blame(failure, role)),
-            // A leg that arrived cannot fail, it ends; if its signalling says so all the same, it is gone.
-            Phase::Seeking(_) if leg == self.legs.first() => self.end(turn, EndCause::Unreachable, EndedBy::System),
-            Phase::Seeking(_) => return self.offer_failed(turn, leg, failure, blame(failure, role)),
-            Phase::Talking { .. } | Phase::Ended(_) => return Err(Odd),
-        }
-        Ok(())
-    }
-
-    fn leg_ended(&mut self, turn: &mut Turn, leg: LegId, departure: Departure) -> Fits {
-        let known = self.legs.get_mut(leg).ok_or(Odd)?;
-        let (was, by) = (known.step, person_of(known.role));
-        known.close(turn.wall);
-        if matches!(was, LegStep::Cancelling | LegStep::Closed) {
-            return Ok(());
-        }
-        match (&self.phase, departure) {
-            (Phase::Seeking(_), _) if leg != self.legs.first() => {
-                self.offer_failed(turn, leg, LegFailure::Unreachable, EndedBy::System)?;
-            }
-            (Phase::Asking { .. } | Phase::Seeking(_) | Phase::Talking { .. }, Departure::Lost) => {
-                self.end(turn, EndCause::Unreachable, EndedBy::System);
-            }
-            (Phase::Asking { .. } | Phase::Seeking(_), Departure::HungUp) => self.end(turn, EndCause::Abandoned, by),
-            (Phase::Talking { .. }, Departure::HungUp) => self.end(turn, EndCause::Normal, by),
-            (Phase::Ended(_), _) => {}
-        }
-        Ok(())
-    }
-
-    fn hang_up(&mut self, turn: &mut Turn, by: Option<&AgentId>) -> Fits {
-        if matches!(self.phase, Phase::Ended(_)) {
-            return Err(Odd);
-        }
-        let own = |leg: &&Leg| leg.agent.is_some() && leg.agent.as_ref() == by;
-        let by = self.legs.answered().find(own).map_or(EndedBy::System, |leg| person_of(leg.role));
-        self.end(turn, EndCause::HungUpByApi, by);
-        Ok(())
     }
 
     fn pass_deadlines(&mut self, turn: &mut Turn) {
@@ -520,24 +319,5 @@ fn kind(trunk: &Option<TrunkId>, goal: &Goal) -> CallKind {
         (None, Goal::Outside { .. }) => CallKind::Outbound,
         // Nobody was reached by a number that leads nowhere: it is called outbound only when it would have left the house.
         (None, Goal::Queue { .. } | Goal::Person(_) | Goal::Nowhere { .. }) => CallKind::Internal,
-    }
-}
-
-/// Who hangs up when this party does.
-fn person_of(role: LegRole) -> EndedBy {
-    match role {
-        LegRole::Caller => EndedBy::Caller,
-        LegRole::Agent => EndedBy::Agent,
-        LegRole::External => EndedBy::Trunk,
-    }
-}
-
-/// Who is to blame when a dialled party cannot be had.
-fn blame(failure: LegFailure, role: LegRole) -> EndedBy {
-    match (role, failure) {
-        (_, LegFailure::Overload | LegFailure::Cancelled) => EndedBy::System,
-        (LegRole::External, _) => EndedBy::Trunk,
-        (LegRole::Agent | LegRole::Caller, LegFailure::Busy | LegFailure::Declined) => EndedBy::Agent,
-        (LegRole::Agent | LegRole::Caller, _) => EndedBy::System,
     }
 }

@@ -3,12 +3,14 @@
 //! out in order, and calls it again at `next_deadline()`.
 
 mod ending;
+mod happenings;
 mod legs;
 mod machine;
 mod offer;
 mod seeking;
 mod tape;
 mod turn;
+mod view;
 mod words;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 mod choice;
 pub mod floor;
 mod line;
+mod messages;
 pub mod numbers;
 mod seat;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use floor::{Floor, FloorEffect, FloorInput, Skipped};
+pub use floor::Floor;
+pub use messages::{FloorEffect, FloorInput, Skipped};
 pub use numbers::{Plan, plan_destination, plan_dialled, plan_inbound};

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::choice::Candidate;
-use super::floor::{Floor, FloorEffect, Round};
+use super::floor::{Floor, Round};
 use super::line::Line;
+use super::messages::FloorEffect;
 use crate::agents::{Agent, AgentInput, Wish};
 use crate::call::RefusalReason;
 use crate::events::{AgentView, QueueView};

@@ -2,6 +2,7 @@
 //! up from one number. After every step the invariants of `checks` hold. A failure prints its seed; the same seed is
 //! the same day.
 
+mod arrivals;
 mod checks;
 mod people;
 mod world;
