@@ -290,7 +290,10 @@ export class World {
       late: variant === 'late',
     };
     if (variant === 'unknown') pop.card = this.#stub(call.from.number, call);
-    if (variant === 'late') pop.card = null;
+    if (variant === 'late') {
+      pop.card = null;
+      call.card_id = null;
+    }
     call.state = 'offered';
     const mine = leg('agent', 'ringing', { agent, started_at: stamp() });
     call.legs.push(mine);

@@ -2,12 +2,24 @@
 // Pure; the words for it are in the dictionaries.
 import type { Call, Leg, Party } from '../api/types';
 
-/** The party that is not us: who called, or whom we called. */
-export function otherParty(call: Call, me: string | null = null): Party {
-  if (call.kind === 'inbound') return call.from;
-  if (call.kind === 'internal' && call.legs.some((leg) => leg.agent === me && leg.role !== 'caller')) return call.from;
-  const called = call.legs.find((leg) => leg.role === 'external');
-  return { number: call.to || (called?.party.number ?? null), display: called?.party.display ?? null };
+/** Where a call was sent when that is not a number: `user:boris`, `queue:sales`. */
+export interface Target {
+  kind: string;
+  name: string;
+}
+
+export interface OtherParty extends Party {
+  target: Target | null;
+}
+
+/** The party that is not us: who called, or whom we called. Of an internal call others see the one who called. */
+export function otherParty(call: Call, me: string | null = null): OtherParty {
+  const made_by_me = call.legs.some((leg) => leg.agent === me && leg.role === 'caller');
+  if (call.kind === 'inbound' || (call.kind === 'internal' && !made_by_me)) return { ...call.from, target: null };
+  const display = call.legs.find((leg) => leg.role === 'external')?.party.display ?? null;
+  const [, kind, name] = /^(user|extension|queue|ivr|voicemail|trunk|external):(.+)$/.exec(call.to) ?? [];
+  if (!kind || !name) return { number: call.to || null, display, target: null };
+  return kind === 'external' ? { number: name, display, target: null } : { number: null, display, target: { kind, name } };
 }
 
 /** The leg of the person who took (or made) the call on our side. */

@@ -45,7 +45,7 @@ describe('text from outside', () => {
   test('gives initials of people and companies', () => {
     expect(initials('Ольга Тимофеева')).toBe('ОТ');
     expect(initials('ООО «Полярис»')).toBe('П');
-    expect(initials('+7 921 555-01-87')).toBe('–');
+    expect(initials('+7 921 555-01-87')).toBe('');
   });
 });
 
@@ -124,6 +124,21 @@ describe('a call', () => {
     });
     expect(hasFailed(busy)).toBe(true);
     expect(otherParty(busy).number).toBe('+79125550731');
+  });
+
+  test('inside the house shows the one who called, and to the caller the one called', () => {
+    const caller = leg({ role: 'caller', agent: 'anna', answered_at: AT(1) });
+    const inside = call({
+      kind: 'internal',
+      from: { number: '101', display: 'Анна' },
+      to: 'user:boris',
+      legs: [caller, leg({ agent: 'boris' })],
+    });
+    expect(otherParty(inside, 'anna')).toMatchObject({ number: null, target: { kind: 'user', name: 'boris' } });
+    expect(otherParty(inside, 'boris')).toMatchObject({ number: '101', target: null });
+    expect(otherParty(call({ kind: 'outbound', to: 'external:+79125550731', legs: [caller] }), 'anna').number).toBe(
+      '+79125550731',
+    );
   });
 
   test('tells its way in order', () => {

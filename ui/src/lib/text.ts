@@ -12,12 +12,12 @@ export function outside(text: string | null | undefined): string {
   return characters.length > LONGEST ? `${characters.slice(0, LONGEST - 1).join('')}…` : clean;
 }
 
-/** One or two letters for the round picture: «Ольга Тимофеева» → «ОТ», «ООО «Полярис»» → «П». */
+/** One or two letters for the round picture: «Ольга Тимофеева» → «ОТ», «ООО «Полярис»» → «П»; none of a number. */
 export function initials(name: string): string {
   const words = name
     .replace(/[«»"'„“]/g, ' ')
     .split(/\s+/)
     .filter((word) => /^\p{L}/u.test(word) && !/^(ООО|ИП|АО|ЗАО|ПАО|LLC|Ltd|Inc)\.?$/u.test(word));
   const letters = words.slice(0, 2).map((word) => Array.from(word)[0]?.toLocaleUpperCase() ?? '');
-  return letters.join('') || '–';
+  return letters.join('');
 }

@@ -2,6 +2,7 @@
 // and the same event give the same list, so a resent pop or a replayed event changes nothing twice.
 import type { Agent, Call, EndCause, Event, Pop, RetractReason } from '../api/types';
 import { assertNever } from '../lib/assert';
+import { talkBegan } from '../lib/call';
 
 /**
  * ```text
@@ -210,8 +211,7 @@ export function isMadeBy(call: Call, me: string): boolean {
 }
 
 function sinceOf(call: Call, phase: Phase, at: number): number {
-  if (phase === 'talking' && call.answered_at) return ms(call.answered_at);
-  return at;
+  return phase === 'talking' ? (talkBegan(call) ?? at) : at;
 }
 
 function replace(contacts: readonly Contact[], call_id: string, change: (contact: Contact) => Contact): readonly Contact[] {

@@ -1,6 +1,6 @@
 // What to call a party on screen: the card's name, else what the phone said, else the number, else that it is withheld.
 // The text still comes from outside: components draw it through <Name>.
-import type { Call } from '../api/types';
+import type { Agent, Call } from '../api/types';
 import { t } from '../i18n/index.svelte';
 import { otherParty } from '../lib/call';
 import { formatPhone } from '../lib/phone';
@@ -45,9 +45,14 @@ export function whoOf(call: Call): Who {
 }
 
 function nameless(call: Call, number: string | null): Who {
-  const colleague = number ? [...floor.agents.values()].find((agent) => agent.extension === number) : undefined;
-  if (colleague) return who(colleague.name, null, [], number, null);
-  const display = otherParty(call, session.me?.login).display;
+  const { display, target } = otherParty(call, session.me?.login);
+  const is_colleague = (agent: Agent) =>
+    target?.kind === 'user'
+      ? agent.login === target.name
+      : agent.extension === (target?.kind === 'extension' ? target.name : number);
+  const colleague = (number ?? target) ? [...floor.agents.values()].find(is_colleague) : undefined;
+  if (colleague) return who(colleague.name, null, [], colleague.extension, null);
+  if (target) return who(target.name, null, [], null, null, true);
   return display ? who(display, null, [], number, null) : who(shown(number), null, [], number, null, true);
 }
 
@@ -78,6 +83,11 @@ function isNumberName(name: string, number: string | null): boolean {
 function sharedCompany(companies: readonly (string | null)[]): string | null {
   const first = companies[0] ?? null;
   return first && companies.every((company) => company === first) ? first : null;
+}
+
+/** A card's name; a stub that is still named after its number is written as a number. */
+export function cardName(name: string): string {
+  return /^\+\d+$/.test(name) ? formatPhone(name) : name;
 }
 
 /** "Ольга Тимофеева, ООО «Полярис»". */

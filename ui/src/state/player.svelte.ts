@@ -25,14 +25,16 @@ class Player {
   /** Opens a recording, paused at its beginning (or at `at_ms`). The same one again goes on where it is. */
   open(recording: Recording, at_ms: number | null = null): void {
     if (this.recording?.id === recording.id) {
+      const became_ready = this.recording.state !== 'ready' && recording.state === 'ready';
       this.recording = recording;
+      if (became_ready) void this.#loadPeaks(recording.id);
       if (at_ms !== null) this.seek(at_ms);
       return;
     }
     this.close();
     this.recording = recording;
     this.at_ms = at_ms ?? 0;
-    void this.#loadPeaks(recording.id);
+    if (recording.state === 'ready') void this.#loadPeaks(recording.id);
   }
 
   close(): void {
