@@ -77,7 +77,7 @@ struct CallArguments {
     #[arg(long, default_value = "+79160000001")]
     from: String,
     /// How long to talk before hanging up
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 20)]
     seconds: u32,
     /// SIP address of the server
     #[arg(long, default_value = "127.0.0.1:5060")]

@@ -2,5 +2,6 @@
 
 mod calls;
 mod crash;
+mod desk;
 mod floor;
 mod load;

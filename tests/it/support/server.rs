@@ -293,6 +293,6 @@ fn channels<R: std::io::Read>(mut reader: hound::WavReader<R>) -> (u32, Vec<i16>
 
 /// The server under test: the one that `PEREZVON_BIN` names (scripts/test builds it with optimisation, because two
 /// hundred calls on two cores are too many for a debug build), else the one of this build.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("PEREZVON_BIN").map_or_else(|| env!("CARGO_BIN_EXE_perezvon").into(), PathBuf::from)
 }
