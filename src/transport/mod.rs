@@ -8,6 +8,7 @@ mod icmp; //       what routers say about our datagrams
 mod registry; //   the open connections
 mod sender;
 mod sockets;
+mod tasks;
 mod tcp; //        listening and connecting
 mod udp;
 

@@ -13,7 +13,7 @@ use super::counters::count;
 use super::registry::WriteQueueEnd;
 use super::sender::Shared;
 use super::sockets::{bound, canonical};
-use super::{BindError, Received, connection};
+use super::{BindError, Received, connection, tasks};
 use crate::sip::endpoint::SendFailure;
 use crate::sip::wire::{Flow, Transport as Protocol};
 
@@ -43,7 +43,7 @@ pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Vec<BoundTcp>, BindError>
 /// Starts taking connections in.
 pub(super) fn spawn(shared: &Arc<Shared>, bound: BoundTcp) -> AbortHandle {
     let shared = shared.clone();
-    tokio::spawn(async move {
+    tasks::spawn("sip tcp", async move {
         loop {
             match bound.listener.accept().await {
                 Ok((stream, remote)) => accept(&shared, stream, canonical(remote)),
@@ -52,7 +52,6 @@ pub(super) fn spawn(shared: &Arc<Shared>, bound: BoundTcp) -> AbortHandle {
             }
         }
     })
-    .abort_handle()
 }
 
 fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
@@ -63,13 +62,13 @@ fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
     count(&shared.counts.connections_accepted);
     prepare(&stream);
     let shared = shared.clone();
-    tokio::spawn(async move { connection::run(&shared, stream, flow, end).await });
+    tasks::spawn("sip connection", async move { connection::run(&shared, stream, flow, end).await });
 }
 
 /// Opens the connection that `flow` names and serves it; `asked` is the flow that the sender knows.
 pub(super) fn spawn_connect(shared: &Arc<Shared>, asked: Flow, flow: Flow, end: WriteQueueEnd) {
     let shared = shared.clone();
-    tokio::spawn(async move {
+    tasks::spawn("sip connection", async move {
         let opened = tokio::time::timeout(shared.limits.connect_timeout, connect(&asked)).await;
         let failure = match opened {
             Ok(Ok(stream)) => {

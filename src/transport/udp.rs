@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use super::counters::count;
 use super::sender::Shared;
 use super::sockets::{bound, canonical, for_socket};
-use super::{BindError, Received, icmp};
+use super::{BindError, Received, icmp, tasks};
 use crate::clock;
 use crate::sip::endpoint::SendFailure;
 use crate::sip::wire::{ConnectionId, Flow, Message, Transport as Protocol};
@@ -47,18 +47,18 @@ pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Vec<UdpListener>, BindErr
 pub(super) fn spawn(shared: &Arc<Shared>, index: usize) -> [AbortHandle; 2] {
     let (for_datagrams, for_errors) = (shared.clone(), shared.clone());
     [
-        tokio::spawn(async move { receive(&for_datagrams, index).await }).abort_handle(),
-        tokio::spawn(async move { receive_errors(&for_errors, index).await }).abort_handle(),
+        tasks::spawn_again("sip udp", move || receive(for_datagrams.clone(), index)),
+        tasks::spawn_again("sip udp errors", move || receive_errors(for_errors.clone(), index)),
     ]
 }
 
-async fn receive(shared: &Shared, index: usize) {
+async fn receive(shared: Arc<Shared>, index: usize) {
     let Some(listener) = shared.udp.get(index) else { return };
     let mut buffer = vec![0; MAX_DATAGRAM_BYTES];
     while listener.socket.readable().await.is_ok() {
         for _ in 0..BATCH {
             match listener.socket.try_recv_from(&mut buffer) {
-                Ok((length, remote)) => deliver(shared, listener, canonical(remote), &buffer[..length]),
+                Ok((length, remote)) => deliver(&shared, listener, canonical(remote), &buffer[..length]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // An error about something we sent earlier; `receive_errors` hears about it.
                 Err(_) => {}
@@ -85,7 +85,7 @@ fn deliver(shared: &Shared, listener: &UdpListener, remote: SocketAddr, datagram
     }
 }
 
-async fn receive_errors(shared: &Shared, index: usize) {
+async fn receive_errors(shared: Arc<Shared>, index: usize) {
     let Some(listener) = shared.udp.get(index) else { return };
     loop {
         let error = listener.socket.async_io(Interest::ERROR, || icmp::next_error(listener.socket.as_fd())).await;

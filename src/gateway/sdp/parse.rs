@@ -8,6 +8,12 @@ use super::session::{Attribute, Connection, Media, Origin, Session};
 /// More `m=` lines than this are refused: every one must be answered, and nobody needs so many.
 pub const MAX_STREAMS: usize = 32;
 
+/// Payload types of one stream; RTP has no more than 128.
+const MAX_FORMATS: usize = 128;
+
+/// Attributes of the session or of one stream. Finding a payload type's map looks at all of them.
+const MAX_ATTRIBUTES: usize = 256;
+
 /// Why an SDP cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SdpError {
@@ -71,7 +77,7 @@ impl Draft {
                 "i" => media.remarks.push(line.into()),
                 "c" => media.connection = media.connection.take().or(Some(connection(value)?)),
                 "b" => media.bandwidths.push(value.into()),
-                "a" => media.attributes.push(attribute(value)),
+                "a" => push_attribute(&mut media.attributes, value)?,
                 _ => {}
             },
             None => match kind {
@@ -81,7 +87,7 @@ impl Draft {
                 "c" => self.connection = Some(connection(value)?),
                 "b" => self.bandwidths.push(value.into()),
                 "t" | "r" | "z" => self.times.push(line.into()),
-                "a" => self.attributes.push(attribute(value)),
+                "a" => push_attribute(&mut self.attributes, value)?,
                 _ => {}
             },
         }
@@ -151,11 +157,15 @@ fn media(value: &str) -> Result<Media, &'static str> {
     let port = port.split('/').next().unwrap_or_default();
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
     let port = is_number.then(|| port.parse().ok()).flatten().ok_or("bad port in the media line")?;
+    let formats: Vec<String> = words.by_ref().take(MAX_FORMATS).map(str::to_owned).collect();
+    if words.next().is_some() {
+        return Err("too many payload types");
+    }
     Ok(Media {
         kind: kind.to_ascii_lowercase(),
         port,
         protocol: protocol.into(),
-        formats: words.map(str::to_owned).collect(),
+        formats,
         remarks: Vec::new(),
         connection: None,
         bandwidths: Vec::new(),
@@ -163,11 +173,15 @@ fn media(value: &str) -> Result<Media, &'static str> {
     })
 }
 
-fn attribute(value: &str) -> Attribute {
-    match value.split_once(':') {
+fn push_attribute(attributes: &mut Vec<Attribute>, value: &str) -> Result<(), &'static str> {
+    if attributes.len() >= MAX_ATTRIBUTES {
+        return Err("too many attributes");
+    }
+    attributes.push(match value.split_once(':') {
         Some((name, value)) => Attribute::new(name, value),
         None => Attribute::flag(value),
-    }
+    });
+    Ok(())
 }
 
 #[cfg(test)]
@@ -199,6 +213,15 @@ mod tests {
             let error = Session::parse(&FULL.replacen(from, to, 1)).unwrap_err();
             assert!(matches!(error, SdpError::Syntax { line: found, .. } if found == line), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn what_would_take_long_to_read_is_refused() {
+        for (line, more) in [("a=tool:x", "a=x\r\n".repeat(300)), ("m=video", "a=x\r\n".repeat(300))] {
+            assert!(Session::parse(&FULL.replace(line, &format!("{more}{line}"))).is_err(), "{line}");
+        }
+        assert!(Session::parse(&FULL.replace("RTP/AVP 96", &format!("RTP/AVP{}", " 96".repeat(129)))).is_err());
+        assert!(Session::parse(&FULL.replace("RTP/AVP 96", &format!("RTP/AVP{}", " 96".repeat(128)))).is_ok());
     }
 
     proptest! {

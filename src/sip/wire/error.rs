@@ -19,6 +19,8 @@ pub enum UriError {
     BadCharacter,
     #[error("not a telephone number")]
     BadNumber,
+    #[error("too many parameters or headers")]
+    TooMany,
 }
 
 /// A header that is not there or not readable.

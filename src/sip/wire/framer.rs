@@ -64,29 +64,28 @@ impl StreamFramer {
         }))
     }
 
-    /// Line ends between messages.
+    /// Line ends between messages. Afterwards the buffer starts with a message, or with at most three bytes that may
+    /// become half of a ping.
     fn keep_alive(&mut self) -> Option<Frame> {
-        match self.buffer.as_ref() {
-            [b'\r', b'\n', b'\r', b'\n', ..] => {
-                self.buffer.advance(4);
-                Some(Frame::Ping)
-            }
-            // Perhaps half of a ping: wait for what comes next.
-            [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] | [b'\r'] => None,
-            [b'\r', b'\n', ..] => {
-                self.buffer.advance(2);
-                Some(Frame::Pong)
-            }
-            [b'\n', ..] => {
-                self.buffer.advance(1);
-                Some(Frame::Pong)
-            }
-            _ => None,
+        loop {
+            let (length, frame) = match self.buffer.as_ref() {
+                [b'\r', b'\n', b'\r', b'\n', ..] => (4, Frame::Ping),
+                [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => return None,
+                [b'\r', b'\n', ..] => (2, Frame::Pong),
+                [b'\n', ..] => (1, Frame::Pong),
+                [b'\r', ..] => {
+                    self.buffer.advance(1);
+                    continue;
+                }
+                _ => return None,
+            };
+            self.buffer.advance(length);
+            return Some(frame);
         }
     }
 
     fn next_head(&mut self) -> Result<Option<(Head, usize)>, FramingError> {
-        if self.buffer.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+        if matches!(self.buffer.first(), None | Some(b'\r')) {
             return Ok(None);
         }
         let Some((head_end, body_start)) = parse::find_head_end(&self.buffer, self.searched) else {
@@ -150,6 +149,21 @@ mod tests {
                 .collect();
             assert_eq!(bodies, ["one\r\n\r\n", "Ping", "", "Pong", "три"], "in steps of {step}");
         }
+    }
+
+    #[test]
+    fn line_ends_without_end_are_not_kept() {
+        let mut framer = StreamFramer::new();
+        for piece in ["\r", "\n", "\r\n", "\r\r\n"] {
+            for _ in 0..1000 {
+                framer.push(piece.repeat(100).as_bytes());
+                while framer.next_frame().expect("keep-alives").is_some() {}
+                assert!(framer.buffer.len() <= 3, "{piece:?}");
+            }
+        }
+        framer.push(b"\n");
+        framer.push(message(1, "after all that").as_bytes());
+        assert!(matches!(frames(&mut framer).last(), Some(Frame::Message(_))));
     }
 
     #[test]

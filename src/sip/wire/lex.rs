@@ -5,9 +5,20 @@ use std::borrow::Cow;
 
 use super::Text;
 
-/// token, RFC 3261 §25.1
+/// token, RFC 3261 §25.1. A table, because every header name and parameter is checked byte by byte.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+    TOKEN_BYTES[usize::from(byte)]
 }
 
 pub(super) fn is_token(text: &str) -> bool {

@@ -28,7 +28,7 @@ pub use flow::{ConnectionId, Flow, Transport};
 pub use framer::{Frame, StreamFramer};
 pub use header_name::HeaderName;
 pub use headers::{Header, Headers};
-pub use limits::{MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES};
+pub use limits::{MAX_HEADERS, MAX_LINE_BYTES, MAX_MESSAGE_BYTES, MAX_PARAMS};
 pub use message::{BadRequest, Message, Request, Response};
 pub use method::Method;
 pub use name_addr::{HeaderValueError, NameAddr};

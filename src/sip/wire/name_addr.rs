@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::lex::{Lexer, is_token_byte, quote, unquote};
+use super::limits::MAX_PARAMS;
 use super::{Param, Params, Text, Uri, UriError};
 
 /// `"display" <uri>;params`
@@ -143,6 +144,9 @@ pub(super) fn header_params(lexer: &mut Lexer) -> Result<Params, &'static str> {
     while lexer.eat_spaced(';') {
         if lexer.is_at_end() || lexer.rest().starts_with(';') {
             continue;
+        }
+        if params.len() >= MAX_PARAMS {
+            return Err("too many parameters");
         }
         params.push(header_param(lexer)?);
     }

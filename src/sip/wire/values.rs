@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::lex::{Lexer, is_token, quote};
+use super::limits::MAX_PARAMS;
 use super::name_addr::header_params;
 use super::{Method, NameAddr, Param, Params, Text};
 
@@ -146,6 +147,9 @@ impl AuthValue {
             lexer.skip_space();
             if lexer.is_at_end() {
                 return Ok(parsed);
+            }
+            if parsed.params.len() >= MAX_PARAMS {
+                return Err("too many parameters");
             }
             parsed.params.push(auth_param(&mut lexer)?);
             lexer.skip_space();

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Host, OtherUri, SipUri, TelUri, Uri};
+use crate::sip::wire::limits::MAX_PARAMS;
 use crate::sip::wire::{Param, Params, Text, UriError};
 
 pub(super) fn uri(text: &Text) -> Result<Uri, UriError> {
@@ -40,7 +41,7 @@ fn sip(whole: &Text, rest: &str, is_secure: bool) -> Result<SipUri, UriError> {
         None => (None, None),
     };
     let (rest, headers) = match rest.split_once('?') {
-        Some((rest, headers)) => (rest, uri_headers(whole, headers)),
+        Some((rest, headers)) => (rest, uri_headers(whole, headers)?),
         None => (rest, Vec::new()),
     };
     let (host_port, params) = match rest.split_once(';') {
@@ -97,6 +98,9 @@ fn parse_port(text: &str) -> Result<u16, UriError> {
 
 fn uri_params(whole: &Text, params: &str) -> Result<Params, UriError> {
     let pieces = params.split(';').filter(|piece| !piece.is_empty());
+    if pieces.clone().count() > MAX_PARAMS {
+        return Err(UriError::TooMany);
+    }
     pieces
         .map(|piece| match piece.split_once('=') {
             Some(("", _)) => Err(UriError::BadCharacter),
@@ -106,14 +110,13 @@ fn uri_params(whole: &Text, params: &str) -> Result<Params, UriError> {
         .collect()
 }
 
-fn uri_headers(whole: &Text, headers: &str) -> Vec<(Text, Text)> {
+fn uri_headers(whole: &Text, headers: &str) -> Result<Vec<(Text, Text)>, UriError> {
     let pieces = headers.split('&').filter(|piece| !piece.is_empty());
-    pieces
-        .map(|piece| {
-            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-            (whole.part(name), whole.part(value))
-        })
-        .collect()
+    if pieces.clone().count() > MAX_PARAMS {
+        return Err(UriError::TooMany);
+    }
+    let parted = pieces.map(|piece| piece.split_once('=').unwrap_or((piece, "")));
+    Ok(parted.map(|(name, value)| (whole.part(name), whole.part(value))).collect())
 }
 
 fn tel(whole: &Text, rest: &str) -> Result<TelUri, UriError> {
@@ -193,6 +196,11 @@ mod tests {
             ("tel:call-me", UriError::BadNumber),
         ] {
             assert_eq!(text.parse::<Uri>(), Err(error), "{text}");
+        }
+        for many in
+            [format!("sip:a{}", ";x=1".repeat(65)), format!("tel:1{}", ";x=1".repeat(65)), format!("sip:a?{}", "x=1&".repeat(65))]
+        {
+            assert_eq!(many.parse::<Uri>(), Err(UriError::TooMany));
         }
     }
 
