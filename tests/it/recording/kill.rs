@@ -11,7 +11,7 @@ use perezvon::events::{MarkKind, RecordingState};
 use perezvon::recording::{self, RecordingEvent};
 use perezvon::types::Time;
 
-use super::studio::{Studio, hear, ms_between, recording_id};
+use super::studio::{LATE, Studio, hear, ms_between, recording_id};
 
 const CALLS: u32 = 50;
 const DIR: &str = "PEREZVON_TEST_RECORD_INTO";
@@ -49,15 +49,16 @@ fn a_kill_costs_at_most_the_last_second_of_every_recording() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "recording::kill::a_process_that_records_until_it_is_killed", "--ignored", "--nocapture"]);
     let mut victim = Victim(command.env(DIR, dir.path()).stdout(Stdio::piped()).spawn().unwrap());
-    let output = BufReader::new(victim.0.stdout.take().unwrap());
+    let mut output = BufReader::new(victim.0.stdout.take().unwrap()).lines().map_while(Result::ok);
     // The monotonic clock is the machine's, so the child's moment can be compared with ours.
     let moment = |line: String| line.split_once("started at ").and_then(|(_, nanos)| nanos.trim().parse().ok());
-    let started = output.lines().map_while(Result::ok).find_map(moment).map(Time::from_nanos).expect("the child starts");
+    let started = output.find_map(moment).map(Time::from_nanos).expect("the child starts");
     // It is the length of the recording that is tested.
     std::thread::sleep((started + Duration::from_millis(3500)).since(clock::now()));
     let killed = clock::now();
     victim.0.kill().unwrap();
     victim.0.wait().unwrap();
+    let late = output.filter(|line| line.contains(LATE)).count();
 
     let found = recording::repair(dir.path(), &[]);
     assert_eq!((found.recordings.len(), found.orphans.len()), (CALLS as usize, 0));
@@ -65,7 +66,7 @@ fn a_kill_costs_at_most_the_last_second_of_every_recording() {
     for repaired in &found.recordings {
         assert_eq!(repaired.view.state, RecordingState::Ready);
         assert_eq!(repaired.view.marks.len(), 1, "marks survive");
-        assert_eq!(hear(&dir.path().join(&repaired.path)), repaired.view.duration_ms);
+        assert_eq!(hear(&dir.path().join(&repaired.path), late), repaired.view.duration_ms);
         least_ms = least_ms.min(repaired.view.duration_ms);
     }
     let recorded_ms = ms_between(started, killed);

@@ -51,7 +51,7 @@ fn finish(recorder: &Recorder, studio: &Studio, dir: &Path) {
             RecordingEvent::Ready { view, path } => {
                 // It was full for less than the memory holds.
                 assert_eq!((view.state, view.gaps.len()), (RecordingState::Ready, 0));
-                hear(&dir.join(path));
+                hear(&dir.join(path), studio.late_packets());
                 ready += 1;
             }
             other => panic!("{other:?}"),
