@@ -254,10 +254,10 @@ impl Config {
         for path in [&mut self.http.cert, &mut self.http.key].into_iter().flatten() {
             *path = folder.join(&path);
         }
-        if let Some(path) = self.database.url.strip_prefix("sqlite://") {
-            if path != ":memory:" {
-                self.database.url = format!("sqlite://{}", folder.join(path).display());
-            }
+        if let Some(path) = self.database.url.strip_prefix("sqlite://")
+            && path != ":memory:"
+        {
+            self.database.url = format!("sqlite://{}", folder.join(path).display());
         }
         if !self.site.file.is_empty() {
             self.site.file = folder.join(&self.site.file).display().to_string();

@@ -24,10 +24,10 @@ impl Addresses {
     /// Our address for `far`, to stand in an SDP.
     pub fn facing(&self, far: IpAddr) -> IpAddr {
         let far = far.to_canonical();
-        if let Some(public) = self.advertise.filter(|public| public.is_ipv4() == far.is_ipv4()) {
-            if !self.local.iter().any(|network| network.holds(SocketAddr::new(far, 0))) {
-                return public;
-            }
+        if let Some(public) = self.advertise.filter(|public| public.is_ipv4() == far.is_ipv4())
+            && !self.local.iter().any(|network| network.holds(SocketAddr::new(far, 0)))
+        {
+            return public;
         }
         let mut facing = self.facing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = facing.get(&far) {

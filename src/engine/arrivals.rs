@@ -24,7 +24,7 @@ pub(super) fn receive(
     request: &Request,
     offer: Option<Bytes>,
     flow: Flow,
-) -> Result<mpsc::Sender<CallMessage>, Command> {
+) -> Result<mpsc::Sender<CallMessage>, Box<Command>> {
     if house.is_stopping() || house.calls.count() >= house.most_calls {
         metrics::counter!("perezvon_calls_refused_total").increment(1);
         return Err(refuse(leg));
@@ -86,9 +86,9 @@ fn speakable(mut plan: Plan, offer: Option<&[u8]>) -> Plan {
     plan
 }
 
-fn refuse(leg: LegId) -> Command {
+fn refuse(leg: LegId) -> Box<Command> {
     let retry_after = vec![(HeaderName::RetryAfter, Text::constant("5"))];
-    Command::Reject { leg, status: Status::SERVICE_UNAVAILABLE, phrase: None, headers: retry_after }
+    Box::new(Command::Reject { leg, status: Status::SERVICE_UNAVAILABLE, phrase: None, headers: retry_after })
 }
 
 /// A caller as the world sees them.

@@ -94,10 +94,10 @@ impl Calls {
     /// which costs at most one silence report: the relay repeats them.
     pub fn tell_media(&self, media: MediaId, event: MediaEvent) {
         let target = self.maps().media.get(&media).cloned();
-        if let Some((inbox, leg)) = target {
-            if inbox.try_send(CallMessage::Media { leg, event }).is_err() {
-                metrics::counter!("perezvon_call_inbox_full_total", "from" => "media").increment(1);
-            }
+        if let Some((inbox, leg)) = target
+            && inbox.try_send(CallMessage::Media { leg, event }).is_err()
+        {
+            metrics::counter!("perezvon_call_inbox_full_total", "from" => "media").increment(1);
         }
     }
 

@@ -453,12 +453,12 @@ impl Legs {
     fn progressed(&mut self, id: LegId, fork: u16, status: Status, sdp: Option<Bytes>) -> Option<Input> {
         let leg = self.legs.get_mut(&id)?;
         let is_first_voice = leg.early_fork.is_none_or(|first| first == fork);
-        if let (Some(sdp), true) = (sdp, is_first_voice) {
-            if leg.take_answer(&sdp) {
-                let is_new = leg.early_fork.replace(fork).is_none();
-                self.connect(id);
-                return is_new.then_some(Input::LegEarlyMedia { leg: id });
-            }
+        if let (Some(sdp), true) = (sdp, is_first_voice)
+            && leg.take_answer(&sdp)
+        {
+            let is_new = leg.early_fork.replace(fork).is_none();
+            self.connect(id);
+            return is_new.then_some(Input::LegEarlyMedia { leg: id });
         }
         (status == Status::RINGING).then_some(Input::LegRinging { leg: id })
     }
@@ -488,14 +488,14 @@ impl Legs {
         }
         let trunk = leg.trunk.take();
         let is_trunk = trunk.is_some();
-        if let Some(dialling) = trunk.filter(|dialling| !dialling.targets.is_empty()) {
-            if gateway::is_worth_another_target(failure) {
-                metrics::counter!("perezvon_trunk_failovers_total").increment(1);
-                return match self.dial_next_target(id, dialling).await {
-                    Ok(()) => None,
-                    Err(failure) => Some(Input::LegFailed { leg: id, failure }),
-                };
-            }
+        if let Some(dialling) = trunk.filter(|dialling| !dialling.targets.is_empty())
+            && gateway::is_worth_another_target(failure)
+        {
+            metrics::counter!("perezvon_trunk_failovers_total").increment(1);
+            return match self.dial_next_target(id, dialling).await {
+                Ok(()) => None,
+                Err(failure) => Some(Input::LegFailed { leg: id, failure }),
+            };
         }
         self.close(id);
         Some(Input::LegFailed { leg: id, failure: gateway::leg_failure(failure, is_trunk) })
@@ -558,10 +558,10 @@ impl Legs {
     }
 
     async fn re_invite_answered(&mut self, id: LegId, sdp: Option<Bytes>) -> Option<Input> {
-        if let (Some(leg), Some(sdp)) = (self.legs.get_mut(&id), sdp) {
-            if leg.take_answer(&sdp) {
-                self.connect(id);
-            }
+        if let (Some(leg), Some(sdp)) = (self.legs.get_mut(&id), sdp)
+            && leg.take_answer(&sdp)
+        {
+            self.connect(id);
         }
         self.release_peers_answer(id).await
     }

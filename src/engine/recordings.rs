@@ -26,7 +26,7 @@ pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
     if view.state == RecordingState::Ready {
         house.calls.forget_recording(view.id);
     }
-    if matches!(view.trouble, Some(_) if view.state == RecordingState::Failed) {
+    if view.trouble.is_some() && (view.state == RecordingState::Failed) {
         tracing::error!(recording.id = %view.id, "recording {} is in trouble; its gaps say what is missing", view.id);
     }
     let ready = (view.state == RecordingState::Ready).then_some((view.id, view.started_at));

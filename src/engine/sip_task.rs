@@ -94,10 +94,10 @@ impl SipTask {
         match order {
             Order::Dial { leg, inbox, command } => {
                 self.legs.insert(leg, inbox);
-                if let Err(error) = self.endpoint.command(clock::now(), command) {
-                    if let Some(inbox) = self.legs.remove(&leg) {
-                        tell(&inbox, CallMessage::NotDialled { leg, error });
-                    }
+                if let Err(error) = self.endpoint.command(clock::now(), command)
+                    && let Some(inbox) = self.legs.remove(&leg)
+                {
+                    tell(&inbox, CallMessage::NotDialled { leg, error });
                 }
             }
             Order::Command(command) => {
@@ -129,7 +129,7 @@ impl SipTask {
             Event::Invite { leg, origin, request, sdp, flow } => {
                 match arrivals::receive(&self.house, leg, origin, &request, sdp, flow) {
                     Ok(inbox) => drop(self.legs.insert(leg, inbox)),
-                    Err(refusal) => self.carry_out(Order::Command(refusal)),
+                    Err(refusal) => self.carry_out(Order::Command(*refusal)),
                 }
             }
             Event::Registered { user, newest, .. } => {

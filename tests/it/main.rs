@@ -5,6 +5,7 @@
 
 mod architecture;
 mod media;
+mod packaging;
 mod recording;
 mod scenarios;
 mod sip;

@@ -1,5 +1,6 @@
 //! The whole server as a process, with real SIP phones and real audio.
 
+mod admin;
 mod calls;
 mod crash;
 mod desk;

@@ -31,12 +31,6 @@ pub fn longest_gap_ms(samples: &[i16], rate: u32) -> u64 {
     longest as u64 * 5
 }
 
-/// Milliseconds from the start to the first sound; `None` when there is none.
-pub fn first_sound_ms(samples: &[i16], rate: u32) -> Option<u64> {
-    let first = samples.iter().position(|sample| sample.unsigned_abs() > 500)?;
-    Some(first as u64 * 1000 / u64::from(rate))
-}
-
 pub fn duration_ms(samples: &[i16], rate: u32) -> u64 {
     samples.len() as u64 * 1000 / u64::from(rate)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -95,14 +95,6 @@ impl Server {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    pub fn recordings(&self) -> PathBuf {
-        self.folder.path().join("recordings")
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().map(Child::id).expect("the server runs")
     }
 
     /// SIGKILL: no chance to tidy up.
@@ -209,11 +201,6 @@ impl Api {
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or(Value::Null))
     }
 
-    pub async fn ready(&self) {
-        let (status, answer) = self.send("PUT", "me/state", serde_json::json!({"state": "ready"})).await;
-        assert!(status < 300, "{status} {answer}");
-    }
-
     /// Asks again until `wanted` finds what it looks for; for what the server does in its own time.
     pub async fn until<T>(&self, path: &str, wanted: impl Fn(&Value) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
@@ -272,12 +259,7 @@ impl Live {
     }
 }
 
-/// Both channels of a WAV file.
-pub fn wav_channels(path: &Path) -> (u32, Vec<i16>, Vec<i16>) {
-    channels(hound::WavReader::open(path).unwrap())
-}
-
-/// The same from bytes.
+/// Sample rate and both channels of a WAV file.
 pub fn wav_channels_of(bytes: &[u8]) -> (u32, Vec<i16>, Vec<i16>) {
     channels(hound::WavReader::new(std::io::Cursor::new(bytes)).unwrap())
 }
