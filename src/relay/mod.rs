@@ -15,5 +15,4 @@ mod wheel; //    when the next 20 ms of each sound are due
 
 pub use command::{MediaCommand, MediaEvent, MediaId, MediaPort, PlayKind, RemoteMedia};
 pub use handle::{CommandRefused, PortsExhausted, Relay, RelayConfig, RelayError};
-pub use net::thread_cpu_nanos;
 pub use tap::{Channel, TAP_PAYLOAD_BYTES, TAP_RING_FRAMES, TapFrame};

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::mem::{MaybeUninit, size_of, zeroed};
+use std::mem::{size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -172,17 +172,6 @@ fn read_address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// CPU time that the calling thread has used, in nanoseconds: what the bench divides by packets.
-pub fn thread_cpu_nanos() -> u64 {
-    let mut spec = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: `spec` is writable, and all zero bits are a valid timespec even if the call failed.
-    let spec = unsafe {
-        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, spec.as_mut_ptr());
-        spec.assume_init()
-    };
-    u64::try_from(spec.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(spec.tv_nsec).unwrap_or(0)
-}
-
 fn checked(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -253,14 +242,5 @@ mod tests {
         assert_eq!(poller.wait(-1), 1, "it can be rung again");
         poller.remove(waker.descriptor()).unwrap();
         assert_eq!(poller.wait(0), 0);
-    }
-
-    #[test]
-    fn cpu_time_of_the_thread_grows_with_its_work() {
-        let before = thread_cpu_nanos();
-        while thread_cpu_nanos() == before {
-            std::hint::spin_loop();
-        }
-        assert!(thread_cpu_nanos() > before);
     }
 }
