@@ -169,6 +169,8 @@ impl Latch {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::Verdict::{Accept, AcceptNew, Refuse};
     use super::*;
 
@@ -328,5 +330,40 @@ mod tests {
         latch.packet(ms(1000), address(10), 1, 90);
         assert_eq!(run(&mut latch, 3000, 20, 1, 91..100), [Refuse; 9], "these numbers have been");
         assert_eq!(run(&mut latch, 3000, 20, 1, 101..105), [Refuse, Refuse, Refuse, AcceptNew]);
+    }
+
+    proptest! {
+        /// A party heard every 20 ms, at the address of its SDP or another, keeps its leg whatever strangers send, unless
+        /// one of them sends from the address that the SDP names.
+        #[test]
+        fn a_party_that_is_heard_keeps_its_leg(
+            is_named in any::<bool>(),
+            strangers in proptest::collection::vec((20u16..24, 0u32..3, 0u16..300), 1..400),
+        ) {
+            let own = address(if is_named { 10 } else { 15 });
+            let mut latch = named();
+            (0..4).for_each(|sequence| _ = latch.packet(ms(1), own, 1, sequence));
+            for (round, burst) in strangers.chunks(8).enumerate() {
+                let at = ms(20 * (round as u64 + 1));
+                prop_assert_eq!(latch.packet(at, own, 1, round as u16 + 4), Accept);
+                for (port, ssrc, sequence) in burst {
+                    prop_assert_eq!(latch.packet(at, address(*port), *ssrc, *sequence), Refuse);
+                }
+            }
+        }
+
+        #[test]
+        fn no_packets_make_it_panic(packets in proptest::collection::vec((any::<u64>(), 1u16..4, 0u32..2, any::<u16>(), 0u8..9), 0..200)) {
+            let mut latch = Latch::default();
+            for (at, port, ssrc, sequence, other) in packets {
+                match other {
+                    0 => latch.name(Time::from_nanos(at), address(port)),
+                    1 => latch.reopen(Time::from_nanos(at)),
+                    _ => _ = latch.packet(Time::from_nanos(at), address(port), ssrc, sequence),
+                }
+                let source = latch.source();
+                prop_assert!(latch.only_sources(Time::from_nanos(at)).is_none_or(|[first, _]| Some(first) == source));
+            }
+        }
     }
 }
