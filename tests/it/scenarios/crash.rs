@@ -16,10 +16,10 @@ const CALLS: usize = 50;
 async fn a_kill_in_the_middle_of_fifty_calls_loses_no_event_and_at_most_a_second_of_sound() {
     let mut centre = CallCentre::with_agents(CALLS).await;
     let mut live = Live::open(&centre.server, &centre.root.token, Some(0)).await;
-    let mut agents = Sipp::agents(centre.phones, 30_000, CALLS, 60);
+    let mut agents = Sipp::agents(centre.phones, Some(30_000), CALLS, 60);
     let load = Load {
         local: centre.carrier,
-        media: 31_400,
+        media: Some(31_400),
         number: "74951234567",
         calls: CALLS,
         rate: 25,

@@ -16,9 +16,14 @@ pub struct CallCentre {
 
 impl CallCentre {
     pub async fn with_agents(agents: usize) -> CallCentre {
+        CallCentre::open(Setup::default(), agents).await
+    }
+
+    /// The setup's own site is added to the centre's.
+    pub async fn open(setup: Setup, agents: usize) -> CallCentre {
         let (carrier, phones) = (crate::support::server::free_port(), crate::support::server::free_port());
-        let site = sites::call_centre(agents, carrier);
-        let server = Server::start(Setup { site, ..Setup::default() });
+        let site = format!("{}\n{}", sites::call_centre(agents, carrier), setup.site);
+        let server = Server::start(Setup { site, ..setup });
         let root = server.api("root");
         let centre = CallCentre { server, root, carrier, phones };
         centre.register(agents);

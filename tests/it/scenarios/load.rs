@@ -15,10 +15,10 @@ const TALK_MS: u32 = 12_000;
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_calls_at_twenty_a_second_all_talk_and_are_all_recorded() {
     let centre = CallCentre::with_agents(CALLS).await;
-    let mut agents = Sipp::agents(centre.phones, 30_000, CALLS, 60);
+    let mut agents = Sipp::agents(centre.phones, Some(30_000), CALLS, 60);
     let load = Load {
         local: centre.carrier,
-        media: 31_400,
+        media: Some(31_400),
         number: "74951234567",
         calls: CALLS,
         rate: 20,

@@ -6,3 +6,4 @@ mod crash;
 mod desk;
 mod floor;
 mod load;
+mod pops;

@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod clients;
 pub mod databases;
 pub mod ears;
 pub mod office;

@@ -27,11 +27,13 @@ pub struct Setup {
     /// More lines for the config file, whole tables only.
     pub more_config: String,
     pub demo: bool,
+    /// A closed SQLite database to start with instead of an empty one.
+    pub database: Option<PathBuf>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { site: String::new(), threads: 1, more_config: String::new(), demo: false }
+        Setup { site: String::new(), threads: 1, more_config: String::new(), demo: false, database: None }
     }
 }
 
@@ -60,6 +62,10 @@ impl Server {
         let (http, sip) = (free_port(), free_port());
         let (first, last) = rtp_ports();
         std::fs::write(folder.path().join("site.toml"), &setup.site).unwrap();
+        if let Some(database) = setup.database {
+            std::fs::create_dir(folder.path().join("data")).unwrap();
+            std::fs::copy(database, folder.path().join("data/perezvon.db")).unwrap();
+        }
         let config = folder.path().join("perezvon.toml");
         let text = format!(
             "data_dir = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[sip]\nudp = [\"127.0.0.1:{sip}\"]\ntcp = [\"127.0.0.1:{sip}\"]\n\

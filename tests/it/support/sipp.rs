@@ -15,6 +15,9 @@ const CALLER: &str = include_str!("../scenarios/sipp/caller.xml");
 pub const CALLER_HZ: f32 = 440.0;
 pub const AGENT_HZ: f32 = 1000.0;
 
+/// What phones without audio write into their SDP.
+const SILENT_PORTS: u16 = 30_000;
+
 /// A running SIPp; killed when dropped.
 pub struct Sipp {
     child: Option<Child>,
@@ -40,10 +43,11 @@ impl Sipp {
         sipp.success();
     }
 
-    /// Desk phones that answer `calls` calls on `local`.
-    pub fn agents(local: u16, media: u16, calls: usize, seconds: u32) -> Sipp {
-        let (local, media, calls) = (local.to_string(), media.to_string(), calls.to_string());
-        Sipp::start("agent", AGENT, "", seconds, &["-p", &local, "-m", &calls, "-mp", &media])
+    /// Desk phones that answer `calls` calls on `local`; without ports for media they say nothing.
+    pub fn agents(local: u16, media: Option<u16>, calls: usize, seconds: u32) -> Sipp {
+        let (local, calls) = (local.to_string(), calls.to_string());
+        let ports = media.unwrap_or(SILENT_PORTS).to_string();
+        Sipp::start("agent", &spoken(AGENT, media), "", seconds, &["-p", &local, "-m", &calls, "-mp", &ports])
     }
 
     /// `calls` callers at `rate` a second to `number`, each talking for `talk_ms`.
@@ -65,10 +69,10 @@ impl Sipp {
             "-s".into(),
             load.number.into(),
             "-mp".into(),
-            load.media.to_string(),
+            load.media.unwrap_or(SILENT_PORTS).to_string(),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        Sipp::start("caller", CALLER, &injection, load.seconds, &arguments)
+        Sipp::start("caller", &spoken(CALLER, load.media), &injection, load.seconds, &arguments)
     }
 
     fn start(name: &'static str, scenario: &str, injection: &str, seconds: u32, arguments: &[&str]) -> Sipp {
@@ -131,13 +135,23 @@ impl Drop for Sipp {
 /// How many calls, how fast, from where.
 pub struct Load<'a> {
     pub local: u16,
-    pub media: u16,
+    /// First port of its tones; without one the callers say nothing.
+    pub media: Option<u16>,
     pub number: &'a str,
     pub calls: usize,
     pub rate: u32,
     pub talk_ms: u32,
     pub seconds: u32,
     pub first_number: usize,
+}
+
+/// The scenario as it is, or without its audio.
+fn spoken(scenario: &str, media: Option<u16>) -> String {
+    if media.is_some() {
+        return scenario.to_string();
+    }
+    let lines = scenario.lines().filter(|line| !line.contains("rtp_stream="));
+    lines.map(|line| line.replace("[rtpstream_audio_port]", "[media_port]") + "\n").collect()
 }
 
 /// One second of a tone, as SIPp streams it: bare A-law bytes, repeated without a seam.
