@@ -1,6 +1,7 @@
 //! `/api/v1/live`: the event stream of a browser or a program. One task a socket follows the log (`store::Feed`, which
 //! neither loses nor repeats), lets through what `access` allows, and ends with a code that says what to do next.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use metrics::gauge;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tracing::debug;
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ use crate::access::{Action, Viewer, may, sees_event};
 use crate::clock;
 use crate::site::Site;
 use crate::store::{Feed, FeedEnd, FollowError, Recorded, Session};
+use crate::types::Wall;
 
 /// 4001: the client reads too slowly; it resumes after the last `seq` it saw.
 const TOO_SLOW: u16 = 4001;
@@ -130,6 +132,7 @@ impl Stream {
         let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_alive = true;
+        let mut expiry = pin!(sleep(self.time_left()));
         loop {
             let turn = tokio::select! {
                 biased;
@@ -137,6 +140,7 @@ impl Stream {
                     Some(end) => Err(end),
                     None => self.recheck().await,
                 },
+                () = &mut expiry => Err(close(REVOKED, "session expired")),
                 received = inbound.next() => match received {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
                     Some(Ok(_)) => { is_alive = true; Ok(()) }
@@ -204,6 +208,12 @@ impl Stream {
     async fn ping(&mut self) -> Result<(), End> {
         self.recheck().await?;
         self.write(Message::Ping(Bytes::new())).await
+    }
+
+    /// Until the session expires; half a year when it never does, and nobody keeps a connection that long.
+    fn time_left(&self) -> Duration {
+        let left = |end: Wall| Duration::from_millis(end.millis_since(clock::wall()));
+        self.session.expires_at.map_or(Duration::MAX, left).min(Duration::from_secs(182 * 24 * 3600))
     }
 
     /// Looks the session up: it may have expired, or have been revoked by another process.

@@ -69,7 +69,7 @@ pub struct ClientEmail {
 }
 
 /// Where the desk shows a card.
-pub fn url_of(id: CardId) -> String {
+fn url_of(id: CardId) -> String {
     format!("/clients/{id}")
 }
 

@@ -6,21 +6,15 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::clients::url_of;
 use crate::access::{Action, may};
-use crate::cards::identity::NumberKind;
-use crate::cards::{Caller, CallerText, CandidateCard, identify, read_caller};
+use crate::cards::{Caller, CallerText, identify, read_caller};
 use crate::events::{Candidate, CardBrief, Match};
-use crate::store::{CallFilter, Card, PageRequest};
-use crate::types::{E164, Wall};
+use crate::types::E164;
 use crate::web::auth::Signed;
 use crate::web::error::{ApiError, ErrorBody, words};
 use crate::web::extract::Params;
 use crate::web::language;
 use crate::web::state::AppState;
-
-/// Calls counted for a card; more do not change its rank.
-const CONTACTS_COUNTED: u32 = 100;
 
 /// Who has this number.
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,7 +50,7 @@ pub async fn lookup(
     };
     let caller = read_caller(CallerText { user: &phone, ..CallerText::default() }, signed.site.region);
     let found = match caller.number() {
-        Some(number) => candidates(&state, number).await?,
+        Some(number) => state.store().candidates_by_phone(number).await?,
         None => Vec::new(),
     };
     let identity = identify(&caller, found, language::of_request(&headers, signed.site.language));
@@ -73,44 +67,4 @@ pub async fn lookup(
         card: identity.card,
         candidates: identity.candidates,
     }))
-}
-
-/// The cards that carry the number, with what ranks them.
-async fn candidates(state: &AppState, number: E164) -> Result<Vec<CandidateCard>, ApiError> {
-    let cards = state.store().cards_by_phone(number).await?;
-    let needs_rank = cards.len() > 1;
-    let mut found = Vec::with_capacity(cards.len());
-    for card in cards {
-        // One card needs no comparing, and most numbers have one.
-        let (contacts, last_contact) = if needs_rank { contacts(state, &card).await? } else { (0, None) };
-        let numbers: Vec<_> = card.numbers.iter().filter(|held| held.e164 == number).collect();
-        found.push(CandidateCard {
-            number_kind: numbers.first().map_or(NumberKind::Other, |held| NumberKind::from_name(&held.kind)),
-            extension: numbers.iter().find_map(|held| held.extension.clone()),
-            is_shared: numbers.iter().any(|held| held.is_shared),
-            last_contact,
-            contacts,
-            brief: brief(card),
-        });
-    }
-    Ok(found)
-}
-
-async fn contacts(state: &AppState, card: &Card) -> Result<(u32, Option<Wall>), ApiError> {
-    let filter = CallFilter { card: Some(card.id), ..CallFilter::default() };
-    let calls = state.store().calls(&filter, &PageRequest { cursor: None, limit: Some(CONTACTS_COUNTED) }).await?;
-    let count = u32::try_from(calls.items.len()).unwrap_or(CONTACTS_COUNTED);
-    Ok((count, calls.items.first().map(|call| call.started_at)))
-}
-
-fn brief(card: Card) -> CardBrief {
-    CardBrief {
-        url: url_of(card.id),
-        id: card.id,
-        name: card.name,
-        company: card.company,
-        owner: card.owner,
-        tags: card.tags,
-        fields: card.fields,
-    }
 }

@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod calls;
+mod client_check;
 mod client_wish;
 pub mod clients;
 pub mod events;

@@ -1,5 +1,6 @@
 //! The HTTP side over loopback: real requests, a real store, and an engine that remembers what it was asked.
 
+mod build_script;
 mod calls;
 mod clients;
 mod desk;
