@@ -19,8 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use perezvon::relay::thread_cpu_nanos;
-
 use floor::CallCentre;
 use support::server::{Live, Setup, free_port};
 use support::sipp::{Load, Sipp};
@@ -196,4 +194,12 @@ fn respond(socket: &UdpSocket, address: SocketAddr, is_over: &AtomicBool) -> Dur
         let _ = socket.send_to(answer.as_bytes(), from);
     }
     Duration::from_nanos(thread_cpu_nanos() - before)
+}
+
+/// CPU time that the calling thread has used, in nanoseconds.
+fn thread_cpu_nanos() -> u64 {
+    let mut spec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `spec` is a valid, writable timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut spec) };
+    u64::try_from(spec.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(spec.tv_nsec).unwrap_or(0)
 }

@@ -103,6 +103,11 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    #[allow(dead_code)] // the benches read its CPU time and memory
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map(Child::id).expect("the server runs")
+    }
+
     /// SIGKILL: no chance to tidy up.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
