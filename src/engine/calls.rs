@@ -1,7 +1,7 @@
 //! The directory of running calls: how to reach a call's task, what the world sees of it, which media and recordings
 //! are its. A few short maps behind one lock that is never held across a wait; the calls themselves belong to their tasks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -29,6 +29,8 @@ struct Maps {
     calls: HashMap<CallId, Entry>,
     media: HashMap<MediaId, (mpsc::Sender<CallMessage>, LegId)>,
     recordings: HashMap<RecordingId, Address>,
+    /// Of which nothing may stay once they are finished.
+    discarded: HashSet<RecordingId>,
 }
 
 /// See the file's head. Its size is bounded by the limit of calls at once.
@@ -107,6 +109,15 @@ impl Calls {
 
     pub fn recording_address(&self, recording: RecordingId) -> Address {
         self.maps().recordings.get(&recording).cloned().unwrap_or_default()
+    }
+
+    pub fn discard_recording(&self, recording: RecordingId) {
+        self.maps().discarded.insert(recording);
+    }
+
+    /// Whether it was to be discarded; asked once, when it is finished.
+    pub fn take_discarded(&self, recording: RecordingId) -> bool {
+        self.maps().discarded.remove(&recording)
     }
 
     pub fn forget_recording(&self, recording: RecordingId) {

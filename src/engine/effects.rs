@@ -162,10 +162,10 @@ impl CallTask {
     fn end_recording(&mut self, keep: bool) {
         let Some(running) = self.recording.take() else { return };
         self.legs.media(running.leg, |media| MediaCommand::Untap { media });
-        let ended = match keep {
-            true => self.house.recorder.finish(running.key, clock::now()),
-            false => self.house.recorder.finish(running.key, clock::now()),
-        };
+        if !keep {
+            self.house.calls.discard_recording(running.id);
+        }
+        let ended = self.house.recorder.finish(running.key, clock::now());
         if let Err(error) = ended {
             tracing::error!(recording.id = %running.id, "recording {} was not closed: {error}; the next start repairs it", running.id);
         }

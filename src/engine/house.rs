@@ -1,5 +1,6 @@
 //! What every task of the engine shares: the set-up, the parts that do IO, and the ways to reach one another.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -31,6 +32,8 @@ pub(super) struct House {
     pub log: EventLog,
     pub relay: Relay,
     pub recorder: Recorder,
+    /// Where the recorder writes.
+    pub recordings: PathBuf,
     pub sip: mpsc::Sender<sip_task::Order>,
     pub floor: mpsc::Sender<floor_task::Order>,
     pub calls: Calls,

@@ -104,6 +104,7 @@ impl Engine {
                 house.calls.tell_media(event.media(), event);
             }
         })?;
+        let recordings = parts.recorder.dir.clone();
         let recorder = Recorder::start(parts.recorder, taps, move |event| {
             if let Some(house) = house_of(&recorder_cell) {
                 recordings::tell(&house, event);
@@ -116,6 +117,7 @@ impl Engine {
             log: parts.log,
             relay,
             recorder,
+            recordings,
             sip,
             floor,
             calls: Calls::default(),

@@ -22,6 +22,11 @@ pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
     | RecordingEvent::Failed { view, .. }
     | RecordingEvent::Recovered { view, .. }
     | RecordingEvent::Ready { view, .. }) = event;
+    let is_over = matches!(view.state, RecordingState::Ready | RecordingState::Failed);
+    if is_over && house.calls.take_discarded(view.id) {
+        discard(house, view, path);
+        return;
+    }
     let address = house.calls.recording_address(view.id);
     if view.state == RecordingState::Ready {
         house.calls.forget_recording(view.id);
@@ -42,6 +47,35 @@ pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
         Some((id, started)) => submit_and_settle(house, write, id, started),
         None => house.submit_write(write),
     }
+}
+
+/// Somebody who must not be recorded joined: the audio goes, and the row says why there is none.
+fn discard(house: &Arc<House>, view: RecordingView, path: String) {
+    let address = house.calls.recording_address(view.id);
+    house.calls.forget_recording(view.id);
+    let audio = house.recordings.join(&path);
+    if let Err(error) = std::fs::remove_file(&audio) {
+        tracing::error!(recording.id = %view.id, "recording {} must not be kept and could not be removed: {error}", view.id);
+    }
+    let (id, started) = (view.id, view.started_at);
+    let trouble = Some("not kept: a person who is not recorded joined the call".to_string());
+    let emptied = RecordingView {
+        state: RecordingState::Failed,
+        duration_ms: 0,
+        bytes: 0,
+        marks: Vec::new(),
+        gaps: Vec::new(),
+        trouble,
+        ..view
+    };
+    let event = Event {
+        at: clock::wall(),
+        call_id: Some(emptied.call_id),
+        agent: address.agent,
+        queue: address.queue,
+        kind: EventKind::RecordingFailed(Box::new(emptied)),
+    };
+    submit_and_settle(house, LogWrite { event, recording_path: Some(path) }, id, started);
 }
 
 /// The recorder keeps its notes of a recording until the database holds them.

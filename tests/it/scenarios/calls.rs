@@ -343,3 +343,27 @@ async fn a_graceful_stop_takes_no_new_calls_and_lets_the_running_one_end() {
     let (code, _server) = stopping.await.unwrap();
     assert_eq!(code, Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_stays_of_a_recording_that_somebody_joined_who_must_not_be_recorded() {
+    let site = "[[user]]\nlogin = \"quiet\"\nextension = \"2000\"\nsip_password = \"quiet\"\nrecord = false\n\n\
+                [[queue]]\nname = \"discreet\"\nmembers = [\"quiet\"]\nwrap_up_seconds = 0\n\n\
+                [[number]]\nnumber = \"+74950000003\"\nto = \"queue:discreet\"\n";
+    let mut office = Office::open(0, site, "").await;
+    let quiet = PhoneSetup { answering: Answering::Rings, ..PhoneSetup::new(office.server.sip, "2000", "quiet") };
+    let mut quiet = Phone::switch_on(quiet).unwrap();
+    quiet.register(Duration::from_secs(300)).await.unwrap();
+    let (status, _) = office.root.send("PUT", "agents/quiet/state", json!({"state": "ready"})).await;
+    assert!(status < 300);
+    let client = office.client.dial("74950000003").await.unwrap();
+    let ringing = tokio::time::timeout(SOON, quiet.next_call()).await.unwrap().unwrap();
+    ringing.answer().await.unwrap();
+    ringing.hears_tone(CLIENT_HZ, SOON).await.unwrap();
+    let failed = office.live.until("recording.failed").await;
+    assert!(failed["data"]["trouble"].as_str().unwrap().contains("not kept"), "{failed}");
+    client.hang_up().await.unwrap();
+    let events = office.until_ended().await;
+    assert_eq!(ended(&events)["recording_id"], Value::Null);
+    let left = std::process::Command::new("find").arg(office.server.folder.path()).args(["-name", "*.wav*"]).output().unwrap();
+    assert_eq!(String::from_utf8(left.stdout).unwrap(), "");
+}
