@@ -1,9 +1,9 @@
 //! The legs of one call between SIP and the media threads: each has a session (what was offered and agreed), a pair of
-//! RTP ports once it needs one, and a peer while it is bridged. Reads SIP events into the call's words and writes the
+//! RTP ports once it needs one, and a peer while it is bridged. Reads SIP events into the call's words (`far_end`)
+//! and writes the call's wishes as SIP commands (`dial` for new legs). It does not decide who is in the call.
 
-
-mod dial;
-mod far_end;
+mod dial; //    sending INVITEs
+mod far_end; // reading what comes back
 
 use std::collections::HashMap;
 use std::net::IpAddr;
