@@ -124,7 +124,8 @@ try {
 } catch (error) {
   failed = error;
   for (const [index, context] of browser.contexts().entries())
-    for (const page of context.pages()) await page.screenshot({ path: `${SHOTS}/server-failed-${index}.png` }).catch(() => undefined);
+    for (const page of context.pages())
+      await page.screenshot({ path: `${SHOTS}/server-failed-${index}.png` }).catch(() => undefined);
 }
 await close();
 if (failed) {
