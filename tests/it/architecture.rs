@@ -51,12 +51,13 @@ struct Line {
 fn rooms() -> BTreeMap<String, Vec<Line>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut rooms: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let only_for_tests = test_modules(&root);
     for path in rust_files(&root) {
         let inside = path.strip_prefix(&root).unwrap();
         let first = inside.components().next().unwrap().as_os_str().to_string_lossy().to_string();
         let room = first.trim_end_matches(".rs").to_string();
         let text = std::fs::read_to_string(&path).unwrap();
-        let is_test_file = path.file_stem().is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"));
+        let is_test_file = only_for_tests.iter().any(|test| path.starts_with(test) || path == test.with_extension("rs"));
         if room == "lib" || is_test_file {
             continue;
         }
@@ -68,6 +69,22 @@ fn rooms() -> BTreeMap<String, Vec<Line>> {
         }
     }
     rooms
+}
+
+/// Modules declared behind `#[cfg(test)]`, as paths without extension.
+fn test_modules(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in rust_files(root) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let is_folder_file = path.file_stem().is_some_and(|stem| stem == "mod" || stem == "lib");
+        let folder = if is_folder_file { path.parent().unwrap().to_path_buf() } else { path.with_extension("") };
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
+            let name = pair[1].trim_start_matches("pub(super) ").strip_prefix("mod ").and_then(|rest| rest.split(';').next());
+            found.extend(name.filter(|name| !name.contains('{')).map(|name| folder.join(name)));
+        }
+    }
+    found
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
