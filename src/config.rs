@@ -292,6 +292,15 @@ impl Config {
         if !self.database.url.starts_with("sqlite://") && !self.database.url.starts_with("postgres") {
             return wrong("database.url", "starts with sqlite:// or postgres://".into());
         }
+        let limits = [
+            ("limits.calls", self.limits.calls),
+            ("limits.longest_call_minutes", self.limits.longest_call_minutes),
+            ("limits.rtp_silence_seconds", self.limits.rtp_silence_seconds),
+            ("events.keep_days", self.events.keep_days),
+        ];
+        if let Some((key, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
+            return wrong(key, "0 would end everything at once; write 1 or more".into());
+        }
         if !self.sip.tls.is_empty() {
             return wrong("sip.tls", "SIP over TLS is not part of this version; leave the list empty".into());
         }
@@ -358,6 +367,12 @@ mod tests {
         let error = Config::load(Some(&path)).unwrap_err().to_string();
         assert!(error.contains("perezvon.toml:4"), "{error}");
         assert!(error.contains("upd"), "{error}");
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_refused() {
+        let (_folder, path) = written("[limits]\ncalls = 0\n");
+        assert!(Config::load(Some(&path)).unwrap_err().to_string().contains("limits.calls"));
     }
 
     #[test]

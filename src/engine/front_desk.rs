@@ -77,8 +77,13 @@ async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<Call
         return Err(CommandError::NoRoute(why.clone()));
     }
     let agents = ask_floor(house, floor_task::Order::Agents).await?;
-    if !agents.iter().any(|agent| agent.login == from && agent.registered) {
-        return Err(CommandError::Unreachable);
+    let agent =
+        agents.iter().find(|agent| agent.login == from).filter(|agent| agent.registered).ok_or(CommandError::Unreachable)?;
+    if agent.call_id.is_some() {
+        return Err(CommandError::Conflict(from.to_string()));
+    }
+    if matches!(&plan.goal, Goal::Person(called) if called.agent == from) {
+        return Err(CommandError::BadDestination(to));
     }
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());

@@ -28,8 +28,12 @@ fn read_address(address: &NameAddr, is_private: bool, region: Region) -> Caller 
     read_caller(CallerText { user, host: &host, display, is_private }, region)
 }
 
-/// The user part of the Request-URI, without parameters: what was dialled.
+/// Longer than any number; what is over it is cut, because it goes into every event of the call.
+const LONGEST_DIALLED: usize = 64;
+
+/// The user part of the Request-URI, without parameters: what was dialled. Hostile text: control characters are left out.
 pub fn dialled(request: &Request) -> String {
     let user = request.uri.user_decoded().unwrap_or_default();
-    user.as_str().split(';').next().unwrap_or_default().to_string()
+    let user = user.as_str().split(';').next().unwrap_or_default();
+    user.chars().filter(|c| !c.is_control()).take(LONGEST_DIALLED).collect()
 }

@@ -10,7 +10,7 @@ const [base, binary, sip] = process.argv.slice(2);
 const WORDS = {
   'ru-RU': {
     menu: /Моё состояние/,
-    ready: /На линии/,
+    ready: /На линии \d/,
     lift: /Снимите трубку/,
     end: /Завершить/,
     wrap: /Обработка/,
@@ -20,7 +20,7 @@ const WORDS = {
   },
   'en-GB': {
     menu: /My state/,
-    ready: /Ready/,
+    ready: /Ready \d/,
     lift: /Lift|Pick up|Answer on/i,
     end: /End|Hang up/i,
     wrap: /Wrap-up/,

@@ -167,7 +167,7 @@ mod tests {
             // A jitter of ±10 ms does not move anything; the stream starts at 500 ms and lacks 100 ms in its middle.
             if !(20..25).contains(&index) {
                 let jitter = [0, 10, 3][index % 3];
-                hear(&ear, 500 + 20 * index as u64 + jitter, u32::MAX - 1000 + 160 * index as u32, 7, piece);
+                hear(&ear, 500 + 20 * index as u64 + jitter, (u32::MAX - 1000).wrapping_add(160 * index as u32), 7, piece);
             }
         }
         let heard = ear.heard();
