@@ -1,38 +1,39 @@
 //! Legs that call us, until they are answered: INVITE, its CANCEL, its ACK, and the engine's answers (RFC 3261 §13.3, §9.2).
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::incoming::Incoming;
 use super::legs::{Leg, Reach, Ringing, Session, State, Unacked};
 use super::timers::Alarm;
 use super::transactions::TransactionId;
 use super::{Body, CommandError, Endpoint, Event, Origin, build};
 use crate::sip::dialog::Dialog;
-use crate::sip::wire::{Flow, HeaderName, Method, Request, Response, Status, Text, Via};
+use crate::sip::wire::{HeaderName, Method, Response, Status, Text};
 use crate::types::{LegId, Time};
 
 /// RFC 3261 §13.3.1.1: proxies on the way forget a call that is silent for three minutes.
 const PROGRESS_REPEAT: Duration = Duration::from_secs(60);
 
 impl Endpoint {
-    pub(super) fn receive_invite(&mut self, now: Time, flow: Flow, request: Arc<Request>, via: &Via) {
-        let origin = match self.sender_of(&flow, &request) {
+    pub(super) fn receive_invite(&mut self, now: Time, incoming: &Incoming) {
+        let origin = match self.sender_of(incoming) {
             Some(origin) => origin,
-            None => match self.authenticate(now, flow, via, &request) {
+            None => match self.authenticate(now, incoming) {
                 Some((user, _)) => Origin::User(user),
                 None => return,
             },
         };
         if self.legs.len() >= self.config.limits.legs {
             let retry = [(HeaderName::RetryAfter, "10")];
-            return self.reply(now, flow, via, &request, Status::SERVICE_UNAVAILABLE, &retry);
+            return self.reply(now, incoming, Status::SERVICE_UNAVAILABLE, &retry);
         }
+        let (flow, request) = (incoming.flow, incoming.request.clone());
         let tag = self.token();
         let Ok(dialog) = Dialog::answering(&request, &tag) else {
-            return self.reply(now, flow, via, &request, Status::BAD_REQUEST, &[]);
+            return self.reply(now, incoming, Status::BAD_REQUEST, &[]);
         };
         let leg = self.new_inbound_leg();
-        let transaction = self.transactions.start_server(request.clone(), via, flow, Some(leg));
+        let transaction = self.transactions.start_server(incoming, Some(leg));
         self.transactions.respond(now, transaction, &request.answer(Status::TRYING, None), &mut self.out);
         let reach = Reach { flow, is_phone: matches!(origin, Origin::User(_)) };
         let expires = request.headers.expires_seconds().ok().flatten().filter(|seconds| *seconds > 0);
@@ -45,22 +46,21 @@ impl Endpoint {
         self.out.tell(Event::Invite { leg, origin, request, sdp, flow });
     }
 
-    pub(super) fn receive_cancel(&mut self, now: Time, flow: Flow, request: Request, via: &Via) {
-        if let Some(copy) = self.transactions.cancel_for(&request, via) {
+    pub(super) fn receive_cancel(&mut self, now: Time, incoming: &Incoming) {
+        if let Some(copy) = self.transactions.cancel_for(incoming) {
             return self.transactions.repeated(now, copy, &mut self.out);
         }
-        let request = Arc::new(request);
-        let Some(invite) = self.transactions.server_for(&request, via) else {
-            return self.reply(now, flow, via, &request, Status::CALL_DOES_NOT_EXIST, &[]);
+        let Some(invite) = self.transactions.server_for(incoming) else {
+            return self.reply(now, incoming, Status::CALL_DOES_NOT_EXIST, &[]);
         };
         let leg = self.transactions.leg_of(invite);
         // §9.2: the same To tag as in the answers to the INVITE.
         let dialog = leg.and_then(|leg| self.legs.get(leg)).and_then(Leg::dialog);
-        let response = request.answer(Status::OK, dialog.map(Dialog::local_tag));
-        let transaction = self.transactions.start_server(request.clone(), via, flow, None);
+        let response = incoming.request.answer(Status::OK, dialog.map(Dialog::local_tag));
+        let transaction = self.transactions.start_server(incoming, None);
         self.transactions.respond(now, transaction, &response, &mut self.out);
         let Some(leg) = leg.filter(|_| self.transactions.is_unanswered(invite)) else { return };
-        self.cancelled(now, leg, invite, build::reason_of(&request.headers));
+        self.cancelled(now, leg, invite, build::reason_of(&incoming.request.headers));
     }
 
     /// The INVITE `transaction` of `leg` is taken back before it was answered: 487.
@@ -85,26 +85,25 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn receive_ack(&mut self, now: Time, flow: Flow, request: &Request, via: &Via) {
-        if let Some(transaction) = self.transactions.server_for(request, via) {
+    pub(super) fn receive_ack(&mut self, now: Time, incoming: &Incoming) {
+        if let Some(transaction) = self.transactions.server_for(incoming) {
             let is_for_success = self.transactions.acknowledged(now, transaction, &mut self.out);
             if !is_for_success {
                 return;
             }
         }
-        let Some(leg) = self.legs.of_request(&request.headers) else { return };
-        let Ok(cseq) = request.headers.cseq() else { return };
+        let Some(leg) = self.legs.of_request(incoming) else { return };
         let Some(own) = self.legs.get_mut(leg) else { return };
-        own.reach.flow = flow;
+        own.reach.flow = incoming.flow;
         let Some(session) = own.session_mut() else { return };
-        if session.unacked.is_none_or(|unacked| unacked.cseq != cseq.number) {
+        if session.unacked.is_none_or(|unacked| unacked.cseq != incoming.cseq.number) {
             return;
         }
         session.unacked = None;
         if let Some(hang_up) = session.hang_up.clone() {
             return self.send_bye(now, leg, hang_up.reason);
         }
-        let sdp = build::sdp_of(&request.headers, &request.body);
+        let sdp = build::sdp_of(&incoming.request.headers, &incoming.request.body);
         self.out.tell(Event::Acked { leg, sdp });
         self.dialog_is_free(now, leg);
     }

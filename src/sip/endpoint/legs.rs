@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::api::{Body, Failure};
+use super::incoming::Incoming;
 use super::timers::Alarm;
 use super::transactions::{BranchId, TransactionId};
 use crate::sip::auth::Credentials;
@@ -207,10 +208,11 @@ impl Legs {
     }
 
     /// The leg whose dialog a request of the peer belongs to.
-    pub(super) fn of_request(&self, headers: &Headers) -> Option<LegId> {
-        let id = *self.by_tag.get(headers.to_tag()?.as_str())?;
+    pub(super) fn of_request(&self, incoming: &Incoming) -> Option<LegId> {
+        let to_tag = incoming.to_tag.as_deref()?;
+        let id = *self.by_tag.get(to_tag)?;
         let dialog = self.table.get(&id)?.dialog()?;
-        dialog.is_peers_request(headers).then_some(id)
+        dialog.is_peers(&incoming.call_id, incoming.from_tag.as_deref().unwrap_or(""), to_tag).then_some(id)
     }
 
     /// The leg whose dialog an answer to our INVITE has made already.

@@ -12,6 +12,7 @@ mod config;
 mod directory;
 mod identify;
 mod inbound;
+mod incoming;
 mod legs;
 mod outbound;
 mod outbox;

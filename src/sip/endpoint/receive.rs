@@ -2,9 +2,8 @@
 //! legs, new requests through the checks of RFC 3261 §8.2 to the method's own file. Everything that can be read and is
 //! not an ACK gets a final answer.
 
-use std::sync::Arc;
-
-use super::legs::Reach;
+use super::incoming::Incoming;
+use super::legs::{Leg, State};
 use super::{Endpoint, Event, build};
 use crate::sip::wire::{Flow, HeaderName, Method, NameAddr, ParseError, Request, Response, Status, Text, Via};
 use crate::types::{LegId, Time};
@@ -33,135 +32,117 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn receive_request(&mut self, now: Time, flow: Flow, mut request: Request) {
-        let Ok(mut via) = request.headers.via() else { return };
-        via.note_source(flow.remote);
-        request.headers.set_first(HeaderName::Via, via.to_string());
-        match request.method {
-            Method::Ack => return self.receive_ack(now, flow, &request, &via),
-            Method::Cancel => return self.receive_cancel(now, flow, request, &via),
+    pub(super) fn receive_request(&mut self, now: Time, flow: Flow, request: Request) {
+        let Ok(incoming) = Incoming::new(flow, request) else { return };
+        let incoming = &incoming;
+        match incoming.method() {
+            Method::Ack => return self.receive_ack(now, incoming),
+            Method::Cancel => return self.receive_cancel(now, incoming),
             _ => {}
         }
-        if let Some(transaction) = self.transactions.server_for(&request, &via) {
+        if let Some(transaction) = self.transactions.server_for(incoming) {
             return self.transactions.repeated(now, transaction, &mut self.out);
         }
-        let request = Arc::new(request);
         if self.transactions.len() >= self.config.limits.transactions {
-            return self.reply_stateless(flow, &via, &request, Status::SERVICE_UNAVAILABLE, &[(HeaderName::RetryAfter, "10")]);
+            return self.reply_stateless(incoming, Status::SERVICE_UNAVAILABLE, &[(HeaderName::RetryAfter, "10")]);
         }
-        if request.headers.to_tag().is_some() {
-            return self.receive_in_dialog(now, flow, request, &via);
+        if incoming.to_tag.is_some() {
+            return self.receive_in_dialog(now, incoming);
         }
-        self.receive_out_of_dialog(now, flow, request, &via);
+        self.receive_out_of_dialog(now, incoming);
     }
 
-    fn receive_out_of_dialog(&mut self, now: Time, flow: Flow, request: Arc<Request>, via: &Via) {
-        if self.is_shut_out(now, &flow) {
-            return self.reply_stateless(flow, via, &request, Status::FORBIDDEN, &[]);
+    fn receive_out_of_dialog(&mut self, now: Time, incoming: &Incoming) {
+        if self.is_shut_out(now, &incoming.flow) {
+            return self.reply_stateless(incoming, Status::FORBIDDEN, &[]);
         }
-        if let Some((status, headers)) = flaw_of(&request) {
-            return self.reply(now, flow, via, &request, status, &headers);
+        if let Some((status, headers)) = flaw_of(incoming) {
+            return self.reply(now, incoming, status, &headers);
         }
-        if self.transactions.is_merged(&request) {
-            return self.reply(now, flow, via, &request, Status::LOOP_DETECTED, &[]);
+        if self.transactions.is_merged(incoming) {
+            return self.reply(now, incoming, Status::LOOP_DETECTED, &[]);
         }
-        match request.method {
-            Method::Invite => self.receive_invite(now, flow, request, via),
-            Method::Register => self.receive_register(now, flow, request, via),
-            Method::Options => self.answer_options(now, flow, via, &request),
+        match incoming.method() {
+            Method::Invite => self.receive_invite(now, incoming),
+            Method::Register => self.receive_register(now, incoming),
+            Method::Options => self.answer_options(now, incoming),
             // These make sense in dialogs only.
             Method::Bye | Method::Info | Method::Prack | Method::Update | Method::Notify => {
-                self.reply(now, flow, via, &request, Status::CALL_DOES_NOT_EXIST, &[]);
+                self.reply(now, incoming, Status::CALL_DOES_NOT_EXIST, &[]);
             }
-            Method::Subscribe | Method::Publish => self.reply(now, flow, via, &request, Status::BAD_EVENT, &[]),
-            Method::Other(_) => self.reply(now, flow, via, &request, Status::NOT_IMPLEMENTED, &[allow()]),
-            _ => self.reply(now, flow, via, &request, Status::METHOD_NOT_ALLOWED, &[allow()]),
+            Method::Subscribe | Method::Publish => self.reply(now, incoming, Status::BAD_EVENT, &[]),
+            Method::Other(_) => self.reply(now, incoming, Status::NOT_IMPLEMENTED, &[allow()]),
+            _ => self.reply(now, incoming, Status::METHOD_NOT_ALLOWED, &[allow()]),
         }
     }
 
-    fn receive_in_dialog(&mut self, now: Time, flow: Flow, request: Arc<Request>, via: &Via) {
-        let Some(leg) = self.legs.of_request(&request.headers) else {
-            return self.reply(now, flow, via, &request, Status::CALL_DOES_NOT_EXIST, &[]);
+    fn receive_in_dialog(&mut self, now: Time, incoming: &Incoming) {
+        let Some(leg) = self.legs.of_request(incoming) else {
+            return self.reply(now, incoming, Status::CALL_DOES_NOT_EXIST, &[]);
         };
-        if let Some((status, headers)) = flaw_of(&request) {
-            return self.reply(now, flow, via, &request, status, &headers);
+        if let Some((status, headers)) = flaw_of(incoming) {
+            return self.reply(now, incoming, status, &headers);
         }
-        if let Err(status) = self.accept_in_dialog(leg, &flow, &request) {
-            return self.reply(now, flow, via, &request, status, &[]);
+        if let Err(status) = self.accept_in_dialog(leg, incoming) {
+            return self.reply(now, incoming, status, &[]);
         }
-        match request.method {
-            Method::Invite => self.receive_re_invite(now, leg, flow, request, via),
-            Method::Bye => self.receive_bye(now, leg, flow, request, via),
-            Method::Info => self.receive_info(now, leg, flow, request, via),
-            Method::Options => self.answer_options(now, flow, via, &request),
+        match incoming.method() {
+            Method::Invite => self.receive_re_invite(now, leg, incoming),
+            Method::Bye => self.receive_bye(now, leg, incoming),
+            Method::Info => self.receive_info(now, leg, incoming),
+            Method::Options => self.answer_options(now, incoming),
             // We subscribed to nothing and sent nothing reliably.
-            Method::Notify | Method::Prack => self.reply(now, flow, via, &request, Status::CALL_DOES_NOT_EXIST, &[]),
-            Method::Subscribe | Method::Publish => self.reply(now, flow, via, &request, Status::BAD_EVENT, &[]),
-            Method::Other(_) => self.reply(now, flow, via, &request, Status::NOT_IMPLEMENTED, &[allow()]),
-            _ => self.reply(now, flow, via, &request, Status::METHOD_NOT_ALLOWED, &[allow()]),
+            Method::Notify | Method::Prack => self.reply(now, incoming, Status::CALL_DOES_NOT_EXIST, &[]),
+            Method::Subscribe | Method::Publish => self.reply(now, incoming, Status::BAD_EVENT, &[]),
+            Method::Other(_) => self.reply(now, incoming, Status::NOT_IMPLEMENTED, &[allow()]),
+            _ => self.reply(now, incoming, Status::METHOD_NOT_ALLOWED, &[allow()]),
         }
     }
 
     /// Order, and the phone's newest way.
-    fn accept_in_dialog(&mut self, leg: LegId, flow: &Flow, request: &Request) -> Result<(), Status> {
-        let cseq = request.headers.cseq().map_err(|_| Status::BAD_REQUEST)?.number;
+    fn accept_in_dialog(&mut self, leg: LegId, incoming: &Incoming) -> Result<(), Status> {
         let Some(leg) = self.legs.get_mut(leg) else { return Err(Status::CALL_DOES_NOT_EXIST) };
         let dialog = match &mut leg.state {
-            super::legs::State::Ringing(ringing) => &mut ringing.dialog,
-            super::legs::State::Talking(session) => &mut session.dialog,
-            super::legs::State::Dialing(_) => return Err(Status::CALL_DOES_NOT_EXIST),
+            State::Ringing(ringing) => &mut ringing.dialog,
+            State::Talking(session) => &mut session.dialog,
+            State::Dialing(_) => return Err(Status::CALL_DOES_NOT_EXIST),
         };
-        dialog.accept(cseq).map_err(|_| Status::SERVER_INTERNAL_ERROR)?;
-        leg.reach = Reach { flow: *flow, ..leg.reach };
+        dialog.accept(incoming.cseq.number).map_err(|_| Status::SERVER_INTERNAL_ERROR)?;
+        leg.reach.flow = incoming.flow;
         Ok(())
     }
 
-    fn receive_info(&mut self, now: Time, leg: LegId, flow: Flow, request: Arc<Request>, via: &Via) {
+    fn receive_info(&mut self, now: Time, leg: LegId, incoming: &Incoming) {
         // RFC 6086 §4.2.2: no Info-Package of ours was offered, so only INFO without one is understood.
-        if request.headers.has(&HeaderName::Other(Text::constant("Info-Package"))) {
-            return self.reply(now, flow, via, &request, Status::BAD_INFO_PACKAGE, &[]);
+        if incoming.request.headers.has(&HeaderName::Other(Text::constant("Info-Package"))) {
+            return self.reply(now, incoming, Status::BAD_INFO_PACKAGE, &[]);
         }
-        self.reply(now, flow, via, &request, Status::OK, &[]);
-        if self.legs.get(leg).is_some_and(super::legs::Leg::is_owned) {
-            self.out.tell(Event::InDialog { leg, request });
+        self.reply(now, incoming, Status::OK, &[]);
+        if self.legs.get(leg).is_some_and(Leg::is_owned) {
+            self.out.tell(Event::InDialog { leg, request: incoming.request.clone() });
         }
     }
 
     /// RFC 3261 §11.2. Anyone may ask: what is told is on our business card anyway, and phones keep their NAT open so.
-    fn answer_options(&mut self, now: Time, flow: Flow, via: &Via, request: &Arc<Request>) {
+    fn answer_options(&mut self, now: Time, incoming: &Incoming) {
         let headers = [(HeaderName::Accept, build::ACCEPT), (HeaderName::Supported, "path"), allow()];
-        self.reply(now, flow, via, request, Status::OK, &headers);
+        self.reply(now, incoming, Status::OK, &headers);
     }
 
     /// Gives a request that needs no more state its final answer, in a transaction that repeats it.
-    pub(super) fn reply(
-        &mut self,
-        now: Time,
-        flow: Flow,
-        via: &Via,
-        request: &Arc<Request>,
-        status: Status,
-        headers: &[(HeaderName, &str)],
-    ) {
-        let response = self.response_to(request, status, headers);
-        let transaction = self.transactions.start_server(request.clone(), via, flow, None);
+    pub(super) fn reply(&mut self, now: Time, incoming: &Incoming, status: Status, headers: &[(HeaderName, &str)]) {
+        let response = self.response_to(&incoming.request, status, headers);
+        let transaction = self.transactions.start_server(incoming, None);
         self.transactions.respond(now, transaction, &response, &mut self.out);
     }
 
     /// The same without keeping anything: for senders who could make us keep too much (RFC 3261 §26.3.2.4).
-    pub(super) fn reply_stateless(
-        &mut self,
-        flow: Flow,
-        via: &Via,
-        request: &Request,
-        status: Status,
-        headers: &[(HeaderName, &str)],
-    ) {
-        let response = self.response_to(request, status, headers);
-        self.send_stateless(flow, via, response);
+    pub(super) fn reply_stateless(&mut self, incoming: &Incoming, status: Status, headers: &[(HeaderName, &str)]) {
+        let response = self.response_to(&incoming.request, status, headers);
+        self.send_stateless(incoming.flow, &incoming.via, response);
     }
 
-    pub(super) fn send_stateless(&mut self, flow: Flow, via: &Via, response: Response) {
+    fn send_stateless(&mut self, flow: Flow, via: &Via, response: Response) {
         let (reply_to, _) = super::transactions::reply_flows(&flow, via);
         self.out.send(reply_to, response.to_bytes());
     }
@@ -182,9 +163,9 @@ const fn allow() -> (HeaderName, &'static str) {
 }
 
 /// What is wrong with a request by itself (RFC 3261 §8.2.1 to §8.2.3), and the headers that say more.
-fn flaw_of(request: &Request) -> Option<(Status, Vec<(HeaderName, &str)>)> {
-    let headers = &request.headers;
-    if headers.from_tag().is_none() {
+fn flaw_of(incoming: &Incoming) -> Option<(Status, Vec<(HeaderName, &str)>)> {
+    let request = &*incoming.request;
+    if incoming.from_tag.is_none() {
         return Some((Status::BAD_REQUEST, Vec::new()));
     }
     if !matches!(request.uri.scheme(), "sip" | "sips" | "tel") {
@@ -195,8 +176,8 @@ fn flaw_of(request: &Request) -> Option<(Status, Vec<(HeaderName, &str)>)> {
         return Some((Status::BAD_EXTENSION, unsupported));
     }
     // §16.3: a request for the next hop must not be at its last; what we answer ourselves may be.
-    let is_at_its_end = matches!(headers.max_forwards(), Ok(Some(0)));
-    if request.method == Method::Invite && is_at_its_end && headers.to_tag().is_none() {
+    let is_at_its_end = matches!(request.headers.max_forwards(), Ok(Some(0)));
+    if request.method == Method::Invite && is_at_its_end && incoming.to_tag.is_none() {
         return Some((Status::TOO_MANY_HOPS, Vec::new()));
     }
     if request.method == Method::Invite {

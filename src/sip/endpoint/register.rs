@@ -1,54 +1,53 @@
 //! REGISTER: always challenged, whoever sends it; then the registrar decides (RFC 3261 §10.3).
 
-use std::sync::Arc;
-
 use super::Endpoint;
+use super::incoming::Incoming;
 use crate::sip::registrar::{Binding, Contacts, RegisterError, Registration};
-use crate::sip::wire::{self, Flow, HeaderError, HeaderName, Request, Status, Via};
+use crate::sip::wire::{self, HeaderError, HeaderName, Status};
 use crate::types::{AgentId, Time};
 
 impl Endpoint {
-    pub(super) fn receive_register(&mut self, now: Time, flow: Flow, request: Arc<Request>, via: &Via) {
-        let Some((user, username)) = self.authenticate(now, flow, via, &request) else { return };
+    pub(super) fn receive_register(&mut self, now: Time, incoming: &Incoming) {
+        let Some((user, username)) = self.authenticate(now, incoming) else { return };
         // §10.3 step 3 and 4: one may register oneself only. The host is not compared: any name of ours will do.
-        let is_own = request.headers.to().is_ok_and(|to| to.uri.user_decoded().is_some_and(|name| name == username));
+        let is_own = incoming.request.headers.to().is_ok_and(|to| to.uri.user_decoded().is_some_and(|name| name == username));
         if !is_own {
-            return self.reply(now, flow, via, &request, Status::FORBIDDEN, &[]);
+            return self.reply(now, incoming, Status::FORBIDDEN, &[]);
         }
-        let Ok(registration) = registration_of(&request, flow) else {
-            return self.reply(now, flow, via, &request, Status::BAD_REQUEST, &[]);
+        let Ok(registration) = registration_of(incoming) else {
+            return self.reply(now, incoming, Status::BAD_REQUEST, &[]);
         };
         match self.registrar.register(now, &user, &registration) {
             Ok(change) => {
                 self.tell_registrar_changes(change);
-                self.confirm_registration(now, flow, via, request, &user);
+                self.confirm_registration(now, incoming, &user);
             }
             Err(RegisterError::TooBrief { min_seconds }) => {
                 let headers = [(HeaderName::MinExpires, min_seconds.to_string())];
                 let headers = headers.each_ref().map(|(name, value)| (name.clone(), value.as_str()));
-                self.reply(now, flow, via, &request, Status::INTERVAL_TOO_BRIEF, &headers);
+                self.reply(now, incoming, Status::INTERVAL_TOO_BRIEF, &headers);
             }
             Err(RegisterError::OutOfOrder) => {
-                self.reply(now, flow, via, &request, Status::SERVER_INTERNAL_ERROR, &[]);
+                self.reply(now, incoming, Status::SERVER_INTERNAL_ERROR, &[]);
             }
             Err(RegisterError::BadWildcard | RegisterError::BadContact) => {
-                self.reply(now, flow, via, &request, Status::BAD_REQUEST, &[]);
+                self.reply(now, incoming, Status::BAD_REQUEST, &[]);
             }
         }
     }
 
     /// §10.3 step 8: all bindings that hold now, with what is left of them.
-    fn confirm_registration(&mut self, now: Time, flow: Flow, via: &Via, request: Arc<Request>, user: &AgentId) {
+    fn confirm_registration(&mut self, now: Time, incoming: &Incoming, user: &AgentId) {
         let contacts: Vec<String> = self.registrar.bindings(user).into_iter().map(|binding| contact_of(now, binding)).collect();
-        let paths = request.headers.get_all(&HeaderName::Path).map(|path| (HeaderName::Path, path.as_str()));
+        let paths = incoming.request.headers.get_all(&HeaderName::Path).map(|path| (HeaderName::Path, path.as_str()));
         let headers: Vec<(HeaderName, &str)> =
             contacts.iter().map(|contact| (HeaderName::Contact, contact.as_str())).chain(paths).collect();
-        self.reply(now, flow, via, &request, Status::OK, &headers);
+        self.reply(now, incoming, Status::OK, &headers);
     }
 }
 
-fn registration_of(request: &Request, flow: Flow) -> Result<Registration, HeaderError> {
-    let headers = &request.headers;
+fn registration_of(incoming: &Incoming) -> Result<Registration, HeaderError> {
+    let headers = &incoming.request.headers;
     let contacts = match headers.contacts()? {
         wire::Contacts::All => Contacts::All,
         wire::Contacts::List(contacts) => Contacts::These(contacts),
@@ -57,9 +56,9 @@ fn registration_of(request: &Request, flow: Flow) -> Result<Registration, Header
         contacts,
         // §10.2.1.1: an Expires that makes no sense counts as absent.
         expires_seconds: headers.expires_seconds().unwrap_or(None),
-        call_id: headers.call_id()?,
-        cseq: headers.cseq()?.number,
-        flow,
+        call_id: incoming.call_id.clone(),
+        cseq: incoming.cseq.number,
+        flow: incoming.flow,
         path: headers.addresses(HeaderName::Path)?,
     })
 }

@@ -1,41 +1,42 @@
 //! Answered legs: re-INVITE in both directions, ACK with an answer, BYE, and what ends a dialog besides
 //! (RFC 3261 §14, §15, RFC 5057).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
 
+use super::incoming::Incoming;
 use super::legs::{AckDue, Asking, AskingStep, HangUp, Leg, Reach, Session, State, Unacked};
 use super::outbound::ack_due_of;
 use super::transactions::{Heard, Owner, What};
 use super::{Body, CommandError, Endpoint, Event, Failure, LocalFailure, SendFailure, build};
 use crate::sip::auth::Credentials;
 use crate::sip::dialog::Dialog;
-use crate::sip::wire::{Flow, HeaderName, Method, Request, Response, Status, Text, Via};
+use crate::sip::wire::{HeaderName, Method, Response, Status, Text};
 use crate::types::{LegId, Time};
 
 impl Endpoint {
-    pub(super) fn receive_re_invite(&mut self, now: Time, leg: LegId, flow: Flow, request: Arc<Request>, via: &Via) {
+    pub(super) fn receive_re_invite(&mut self, now: Time, leg: LegId, incoming: &Incoming) {
         let later = self.random.random_range(0..=10_u8).to_string();
         let Some(session) = self.legs.get_mut(leg).and_then(Leg::session_mut) else {
             // §14.2: the first INVITE is not answered yet.
             let retry = [(HeaderName::RetryAfter, later.as_str())];
-            return self.reply(now, flow, via, &request, Status::SERVER_INTERNAL_ERROR, &retry);
+            return self.reply(now, incoming, Status::SERVER_INTERNAL_ERROR, &retry);
         };
         if session.hang_up.is_some() {
-            return self.reply(now, flow, via, &request, Status::CALL_DOES_NOT_EXIST, &[]);
+            return self.reply(now, incoming, Status::CALL_DOES_NOT_EXIST, &[]);
         }
         if session.asked.is_some() {
             let retry = [(HeaderName::RetryAfter, later.as_str())];
-            return self.reply(now, flow, via, &request, Status::SERVER_INTERNAL_ERROR, &retry);
+            return self.reply(now, incoming, Status::SERVER_INTERNAL_ERROR, &retry);
         }
         let is_asking = matches!(session.asking, Some(Asking { step: AskingStep::Sent { .. }, .. }));
         if is_asking || session.unacked.is_some() || session.ack_due.is_some() {
-            return self.reply(now, flow, via, &request, Status::REQUEST_PENDING, &[]);
+            return self.reply(now, incoming, Status::REQUEST_PENDING, &[]);
         }
+        let request = &incoming.request;
         session.dialog.refresh_target(&request.headers);
-        let transaction = self.transactions.start_server(request.clone(), via, flow, Some(leg));
+        let transaction = self.transactions.start_server(incoming, Some(leg));
         session.asked = Some(transaction);
         self.transactions.respond(now, transaction, &request.answer(Status::TRYING, None), &mut self.out);
         let sdp = build::sdp_of(&request.headers, &request.body);
@@ -121,9 +122,9 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn receive_bye(&mut self, now: Time, leg: LegId, flow: Flow, request: Arc<Request>, via: &Via) {
-        let reason = build::reason_of(&request.headers);
-        self.reply(now, flow, via, &request, Status::OK, &[]);
+    pub(super) fn receive_bye(&mut self, now: Time, leg: LegId, incoming: &Incoming) {
+        let reason = build::reason_of(&incoming.request.headers);
+        self.reply(now, incoming, Status::OK, &[]);
         let Some(own) = self.legs.get(leg) else { return };
         let is_owned = own.is_owned();
         match &own.state {

@@ -1,7 +1,8 @@
 //! The table of transactions: finds the one that a message belongs to, drives its machine and carries out what the
 //! machine wants: bytes on the wire at once, everything else as a `Heard` for the endpoint. It knows no dialogs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::SendFailure;
 use super::build;
+use super::incoming::Incoming;
 use super::outbox::Outbox;
 use super::timers::{Alarm, Timers};
 use crate::sip::auth::Credentials;
@@ -101,6 +103,9 @@ enum Transaction {
     Server(Server),
 }
 
+/// The other end of a flow, whichever connection leads there.
+type Peer = (Transport, SocketAddr);
+
 /// Answers to one INVITE that were acknowledged, each from another fork. More than a sane proxy makes; the rest goes
 /// without an ACK and their senders give up.
 const MAX_FORKED_ANSWERS: usize = 16;
@@ -112,6 +117,8 @@ pub(super) struct Transactions {
     servers: HashMap<String, TransactionId>,
     /// Requests outside of dialogs by Call-ID, From tag and CSeq, to recognise those that came by two ways (§8.2.2.2).
     merged: HashMap<String, TransactionId>,
+    /// By where their messages go, so that a connection that closes costs no look at all the others.
+    by_peer: BTreeSet<(Peer, TransactionId)>,
     timers: Timers<TransactionId>,
     next_id: u64,
 }
@@ -123,6 +130,7 @@ impl Transactions {
             clients: HashMap::new(),
             servers: HashMap::new(),
             merged: HashMap::new(),
+            by_peer: BTreeSet::new(),
             timers: Timers::new(),
             next_id: 0,
         }
@@ -165,15 +173,16 @@ impl Transactions {
     }
 
     /// Begins the server side of `request`; the first answer comes with `respond`.
-    pub(super) fn start_server(&mut self, request: Arc<Request>, via: &Via, flow: Flow, leg: Option<LegId>) -> TransactionId {
-        let is_reliable = flow.transport.is_reliable();
-        let machine = match request.method {
+    pub(super) fn start_server(&mut self, incoming: &Incoming, leg: Option<LegId>) -> TransactionId {
+        let is_reliable = incoming.flow.transport.is_reliable();
+        let machine = match incoming.method() {
             Method::Invite => ServerMachine::Invite(InviteServer::new(is_reliable)),
             _ => ServerMachine::NonInvite(NonInviteServer::new(is_reliable)),
         };
-        let (reply_to, fallback) = reply_flows(&flow, via);
-        let key = server_key(&request, via, &request.method);
-        let merge_key = merge_key(&request);
+        let (reply_to, fallback) = reply_flows(&incoming.flow, &incoming.via);
+        let key = server_key(incoming, incoming.method());
+        let merge_key = merge_key(incoming);
+        let request = incoming.request.clone();
         let id = self.fresh_id();
         self.servers.insert(key.clone(), id);
         if let Some(key) = &merge_key {
@@ -185,23 +194,23 @@ impl Transactions {
     }
 
     /// The server transaction that a request with this Via is a copy of, or that its ACK or CANCEL is for.
-    pub(super) fn server_for(&self, request: &Request, via: &Via) -> Option<TransactionId> {
-        let method = match request.method {
+    pub(super) fn server_for(&self, incoming: &Incoming) -> Option<TransactionId> {
+        let method = match incoming.method() {
             Method::Ack | Method::Cancel => &Method::Invite,
-            ref method => method,
+            method => method,
         };
-        self.servers.get(&server_key(request, via, method)).copied()
+        self.servers.get(&server_key(incoming, method)).copied()
     }
 
     /// The transaction of this very CANCEL.
-    pub(super) fn cancel_for(&self, request: &Request, via: &Via) -> Option<TransactionId> {
-        self.servers.get(&server_key(request, via, &Method::Cancel)).copied()
+    pub(super) fn cancel_for(&self, incoming: &Incoming) -> Option<TransactionId> {
+        self.servers.get(&server_key(incoming, &Method::Cancel)).copied()
     }
 
     /// Whether a request like this one, but by another way, is being answered or was answered with success. (One that
     /// was refused may be tried again, with credentials, by clients that forget to count CSeq up.)
-    pub(super) fn is_merged(&self, request: &Request) -> bool {
-        let earlier = merge_key(request).and_then(|key| self.merged.get(&key)).and_then(|id| self.table.get(id));
+    pub(super) fn is_merged(&self, incoming: &Incoming) -> bool {
+        let earlier = merge_key(incoming).and_then(|key| self.merged.get(&key)).and_then(|id| self.table.get(id));
         match earlier {
             Some((Transaction::Server(server), _)) => !server.has_refused(),
             _ => false,
@@ -287,6 +296,7 @@ impl Transactions {
         if client.flow.connection == ConnectionId::NONE
             && client.flow.transport == flow.transport
             && flow.transport != Transport::Udp
+            && client.flow.remote == flow.remote
         {
             client.flow = flow;
         }
@@ -334,15 +344,16 @@ impl Transactions {
 
     /// Forgets a transaction without another word (§9.1: a cancelled INVITE that nobody answers).
     pub(super) fn forget(&mut self, id: TransactionId) {
-        match self.table.remove(&id) {
-            Some((Transaction::Client(client), _)) => remove_if_same(&mut self.clients, &client.key, id),
-            Some((Transaction::Server(server), _)) => {
+        let Some((transaction, _)) = self.table.remove(&id) else { return };
+        self.by_peer.remove(&(transaction.peer(), id));
+        match transaction {
+            Transaction::Client(client) => remove_if_same(&mut self.clients, &client.key, id),
+            Transaction::Server(server) => {
                 remove_if_same(&mut self.servers, &server.key, id);
                 if let Some(key) = &server.merge_key {
                     remove_if_same(&mut self.merged, key, id);
                 }
             }
-            None => {}
         }
     }
 
@@ -379,16 +390,10 @@ impl Transactions {
         let goes_there = |own: &Flow| {
             own == flow || own.transport == flow.transport && own.remote == flow.remote && own.connection == ConnectionId::NONE
         };
-        let mut ids: Vec<TransactionId> = self
-            .table
-            .iter()
-            .filter(|(_, (transaction, _))| match transaction {
-                Transaction::Client(client) => goes_there(&client.flow),
-                Transaction::Server(server) => goes_there(&server.reply_to),
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        ids.sort_unstable();
+        let peer = (flow.transport, flow.remote);
+        let candidates = self.by_peer.range((peer, TransactionId(0))..=(peer, TransactionId(u64::MAX)));
+        let goes = |id: &TransactionId| self.table.get(id).is_some_and(|(transaction, _)| goes_there(transaction.flow()));
+        let ids: Vec<TransactionId> = candidates.map(|(_, id)| *id).filter(goes).collect();
         ids.into_iter().filter_map(|id| self.one_failed(now, id, failure, out)).collect()
     }
 
@@ -403,10 +408,13 @@ impl Transactions {
             }
             Transaction::Server(server) => {
                 if let Some(fallback) = server.fallback.take() {
+                    let before = (server.reply_to.transport, server.reply_to.remote);
                     server.reply_to = fallback;
                     if let Some((_, response)) = &server.response {
                         out.send(fallback, response.clone());
                     }
+                    self.by_peer.remove(&(before, id));
+                    self.by_peer.insert(((fallback.transport, fallback.remote), id));
                     return None;
                 }
                 self.drive_server(
@@ -489,12 +497,27 @@ impl Transactions {
         };
         let mut alarm = Alarm::default();
         self.timers.arm(id, &mut alarm, deadline);
+        self.by_peer.insert((transaction.peer(), id));
         self.table.insert(id, (transaction, alarm));
     }
 
     fn fresh_id(&mut self) -> TransactionId {
         self.next_id += 1;
         TransactionId(self.next_id)
+    }
+}
+
+impl Transaction {
+    /// Where its messages go.
+    fn flow(&self) -> &Flow {
+        match self {
+            Transaction::Client(client) => &client.flow,
+            Transaction::Server(server) => &server.reply_to,
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        (self.flow().transport, self.flow().remote)
     }
 }
 
@@ -526,15 +549,14 @@ fn client_key(branch: Option<&Text>, method: &Method) -> String {
 }
 
 /// RFC 3261 §17.2.3; without a branch of this RFC, by what RFC 2543 compares. `method` is INVITE for its ACK and CANCEL.
-fn server_key(request: &Request, via: &Via, method: &Method) -> String {
+fn server_key(incoming: &Incoming, method: &Method) -> String {
+    let via = &incoming.via;
     let port = via.port.unwrap_or(0);
     match via.rfc3261_branch() {
         Some(branch) => format!("{branch}\n{}\n{port}\n{method}", via.host),
         None => {
-            let headers = &request.headers;
-            let number = headers.cseq().map_or(0, |cseq| cseq.number);
-            let call_id = headers.call_id().unwrap_or_default();
-            let tag = headers.from_tag().unwrap_or_default();
+            let Incoming { call_id, cseq, from_tag, request, .. } = incoming;
+            let (number, tag) = (cseq.number, from_tag.as_deref().unwrap_or(""));
             let branch = via.branch().map_or("", Text::as_str);
             format!("{call_id}\n{tag}\n{number}\n{}\n{}\n{port}\n{branch}\n{method}", request.uri, via.host)
         }
@@ -542,12 +564,11 @@ fn server_key(request: &Request, via: &Via, method: &Method) -> String {
 }
 
 /// `None` for requests in dialogs and those without what is compared.
-fn merge_key(request: &Request) -> Option<String> {
-    if matches!(request.method, Method::Ack | Method::Cancel) || request.headers.to_tag().is_some() {
+fn merge_key(incoming: &Incoming) -> Option<String> {
+    if matches!(incoming.method(), Method::Ack | Method::Cancel) || incoming.to_tag.is_some() {
         return None;
     }
-    let cseq = request.headers.cseq().ok()?;
-    Some(format!("{}\n{}\n{cseq}", request.headers.call_id().ok()?, request.headers.from_tag()?))
+    Some(format!("{}\n{}\n{}", incoming.call_id, incoming.from_tag.as_deref()?, incoming.cseq))
 }
 
 /// Where answers go (RFC 3261 §18.2.2, RFC 3581 §4), and where when that way has closed. `maddr` is not obeyed: it would let

@@ -175,3 +175,24 @@ fn registrations_expire_and_users_who_are_gone_lose_theirs() {
     assert!(matches!(bench.take_events().as_slice(), [Event::Unregistered { user }] if user.as_str() == "anna"));
     assert_eq!(bench.endpoint.census().bindings, 0);
 }
+
+#[test]
+fn a_closed_connection_fails_what_waits_there_and_nothing_else() {
+    let mut bench = Bench::new();
+    let (ours, theirs) = (tcp(PHONE, 3), tcp(PHONE_2, 4));
+    bench.register("anna", "sip:101@10.0.0.5:5060;transport=tcp", ours);
+    bench.register("boris", "sip:102@10.0.0.6:5060;transport=tcp", theirs);
+    bench.dial(1, DialTarget::User("anna".into())).unwrap();
+    bench.dial(2, DialTarget::User("boris".into())).unwrap();
+    bench.endpoint.flow_closed(bench.now, &theirs);
+    bench.drain();
+    let failed: Vec<LegId> = bench
+        .take_events()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Failed { leg, .. } => Some(*leg),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed, [LegId(2)]);
+}

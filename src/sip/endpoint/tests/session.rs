@@ -285,3 +285,15 @@ fn a_re_invite_that_is_open_when_the_call_ends_is_forgotten_in_time() {
         bench.assert_empty_after_drain();
     }
 }
+
+#[test]
+fn calls_that_only_talk_hold_no_timers_and_no_transactions() {
+    let mut bench = Bench::new();
+    for n in 0..1_000 {
+        bench.talking(&format!("c{n}"));
+    }
+    bench.pass(60_000);
+    let census = bench.endpoint.census();
+    assert_eq!((census.legs, census.transactions, census.timers), (1_000, 0, 0));
+    assert_eq!(bench.endpoint.next_deadline(), None);
+}

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use perezvon::sip::wire::{Message, ParseError};
+use perezvon::sip::wire::{ConnectionId, Message, ParseError};
 use perezvon::types::Time;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -26,12 +26,22 @@ impl Weather {
     pub const STORM: Weather = Weather { lost: 100, doubled: 50, held_back: 20 };
 }
 
+/// What a byte takes over a connection.
+const LINE_DELAY: Duration = Duration::from_millis(20);
+
 /// What happens next.
 #[derive(Debug)]
 pub enum Happening<A> {
-    Arrives { from: SocketAddr, to: SocketAddr, message: Arc<Result<Message, ParseError>> },
+    Arrives {
+        from: SocketAddr,
+        to: SocketAddr,
+        line: ConnectionId,
+        message: Arc<Result<Message, ParseError>>,
+    },
     /// A deadline of the endpoint at this address.
-    Wakes { node: usize },
+    Wakes {
+        node: usize,
+    },
     /// Somebody does what they had planned.
     Plan(A),
 }
@@ -70,8 +80,16 @@ impl<A> Network<A> {
         for _ in 0..copies {
             let longest = if self.chance(self.weather.held_back) { 4_000 } else { 80 };
             let delay = Duration::from_millis(self.random.random_range(1..=longest));
-            self.at(self.now + delay, Happening::Arrives { from, to, message: message.clone() });
+            let (line, message) = (ConnectionId::NONE, message.clone());
+            self.at(self.now + delay, Happening::Arrives { from, to, line, message });
         }
+    }
+
+    /// Over a connection everything arrives, once and in order, unless the line is cut before.
+    pub fn send_over(&mut self, line: ConnectionId, from: SocketAddr, to: SocketAddr, message: Result<Message, ParseError>) {
+        self.datagrams += 1;
+        let message = Arc::new(message);
+        self.at(self.now + LINE_DELAY, Happening::Arrives { from, to, line, message });
     }
 
     pub fn at(&mut self, at: Time, what: Happening<A>) {

@@ -1,6 +1,7 @@
 //! The people at the ends: they call, ring, answer, decline, lose patience, put on hold and hang up, all at random. A
 //! party plans deeds; the simulation carries them out when their time comes.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use perezvon::sip::endpoint::{Body, Command, Dial, DialTarget, Event, Identity};
@@ -43,11 +44,11 @@ impl Deed {
 }
 
 /// A call of a party to the server.
-pub fn dial(leg: LegId, server: std::net::SocketAddr, number: &str, has_offer: bool) -> Command {
+pub fn dial(leg: LegId, transport: Transport, server: SocketAddr, number: &str, has_offer: bool) -> Command {
     let uri: Uri = format!("sip:{number}@{server}").parse().expect("a URI");
     Command::Invite(Box::new(Dial {
         leg,
-        target: DialTarget::Address { transport: Transport::Udp, remote: server, uri },
+        target: DialTarget::Address { transport, remote: server, uri },
         from: Identity { display: None, user: Some("caller".into()), host: None },
         to: Identity::default(),
         headers: Vec::new(),
@@ -100,9 +101,10 @@ fn reaction_to_call(random: &mut StdRng) -> Vec<(Duration, Deed)> {
         70..78 => plan.push((within(random, 5_000), Deed::Refuse(603))),
         78..82 => plan.push((within(random, 500), Deed::Refuse(480))),
         82..85 => plan.push((Duration::ZERO, Deed::Answer)),
-        // Rings until somebody gives up.
+        // Rings until somebody gives up, itself at last.
         _ => {}
     }
+    plan.push((Duration::from_secs(90), Deed::Refuse(480)));
     plan
 }
 

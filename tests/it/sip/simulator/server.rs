@@ -61,20 +61,16 @@ impl Server {
                 self.answered.extend(self.partner.get(&leg));
                 self.to_partner(leg, |leg| Command::Answer { leg, body: sdp.map(Body::sdp) })
             }
-            Event::Acked { leg, sdp: Some(sdp) } => {
-                self.to_partner(leg, |leg| Command::Ack { leg, body: Some(Body::sdp(sdp)) })
-            }
+            Event::Acked { leg, sdp: Some(sdp) } => self.to_partner(leg, |leg| Command::Ack { leg, body: Some(Body::sdp(sdp)) }),
             Event::ReInvite { leg, sdp } => {
                 let otherwise = Otherwise::AnswerReInvite(leg);
                 let mut wishes = self.to_partner(leg, |leg| Command::ReInvite { leg, body: sdp.map(Body::sdp) });
                 wishes.iter_mut().for_each(|wish| wish.otherwise = otherwise);
                 wishes
             }
-            Event::ReInviteAnswered { leg, sdp, .. } => self.to_partner(leg, |leg| Command::AnswerReInvite {
-                leg,
-                status: Status::OK,
-                body: sdp.map(Body::sdp),
-            }),
+            Event::ReInviteAnswered { leg, sdp, .. } => {
+                self.to_partner(leg, |leg| Command::AnswerReInvite { leg, status: Status::OK, body: sdp.map(Body::sdp) })
+            }
             Event::ReInviteFailed { leg, status } => {
                 self.to_partner(leg, |leg| Command::AnswerReInvite { leg, status, body: None })
             }
@@ -102,9 +98,7 @@ impl Server {
                 let status = Status::TEMPORARILY_UNAVAILABLE;
                 Command::Reject { leg, status, phrase: None, headers: Vec::new() }
             }
-            Otherwise::AnswerReInvite(leg) => {
-                Command::AnswerReInvite { leg, status: Status::REQUEST_PENDING, body: None }
-            }
+            Otherwise::AnswerReInvite(leg) => Command::AnswerReInvite { leg, status: Status::REQUEST_PENDING, body: None },
         };
         Some(Wish { command, otherwise: Otherwise::Nothing })
     }

@@ -1,7 +1,7 @@
 //! What must hold whatever the network does: each leg ends once and is silent after, every request that arrived was
 //! answered, every final answer to an INVITE was acknowledged.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use perezvon::sip::endpoint::{Command, Event};
 use perezvon::sip::wire::{HeaderName, Message, Method};
@@ -20,6 +20,8 @@ pub struct Watch {
     /// Final answers to INVITEs that arrived, by where, Call-ID, CSeq number and To tag, and whether an ACK left.
     finals: HashMap<(usize, String), bool>,
     pub requests_seen: u64,
+    /// How often each kind of message was sent and each kind of end was met: a run that shows nothing proves nothing.
+    pub counts: BTreeMap<String, u64>,
 }
 
 impl Watch {
@@ -36,6 +38,12 @@ impl Watch {
     }
 
     pub fn told(&mut self, node: usize, event: &Event) {
+        match event {
+            Event::ReInviteAnswered { .. } => self.count("re-INVITE answered".into()),
+            Event::ReInviteFailed { .. } => self.count("re-INVITE refused".into()),
+            Event::ReInviteCancelled { .. } => self.count("re-INVITE taken back".into()),
+            _ => {}
+        }
         match event {
             Event::Invite { leg, .. } => {
                 assert!(!self.ended.contains_key(&(node, *leg)));
@@ -66,16 +74,21 @@ impl Watch {
                 self.requests_seen += 1;
                 self.requests.entry((node, transaction_of(message))).or_insert(false);
             }
-            Message::Response(response) if response.status.is_final() => {
-                if text(message, &HeaderName::CSeq).ends_with("INVITE") {
-                    self.finals.entry((node, dialog_of(message))).or_insert(false);
-                }
+            Message::Response(response) if response.status.is_final() && text(message, &HeaderName::CSeq).ends_with("INVITE") => {
+                self.finals.entry((node, dialog_of(message))).or_insert(false);
             }
             _ => {}
         }
     }
 
     pub fn sent(&mut self, node: usize, message: &Message) {
+        let word = match message {
+            Message::Request(request) => request.method.to_string(),
+            Message::Response(response) => {
+                format!("{} {}", response.status, text(message, &HeaderName::CSeq).split(' ').next_back().unwrap_or_default())
+            }
+        };
+        self.count(word);
         match message {
             Message::Request(request) if request.method == Method::Ack => {
                 if let Some(is_acknowledged) = self.finals.get_mut(&(node, dialog_of(message))) {
@@ -109,9 +122,14 @@ impl Watch {
     }
 
     fn end(&mut self, node: usize, leg: LegId, how: &'static str) {
+        self.count(how.to_owned());
         let earlier = self.ended.insert((node, leg), how);
         assert_eq!(earlier, None, "leg {leg} of node {node} ended twice, now {how}");
         assert!(self.open.remove(&(node, leg)), "leg {leg} of node {node} {how} before it began");
+    }
+
+    fn count(&mut self, word: String) {
+        *self.counts.entry(word).or_default() += 1;
     }
 
     fn must_be_open(&self, node: usize, leg: LegId, event: &Event) {
@@ -123,7 +141,7 @@ impl Watch {
 /// parameters are cut out of the text, because reading them properly would be half of the work of a run.
 fn transaction_of(message: &Message) -> String {
     let via = text(message, &HeaderName::Via);
-    let sent_by = via.split(';').next().unwrap_or_default();
+    let sent_by = via.split(';').next().and_then(|head| head.split_ascii_whitespace().next_back()).unwrap_or_default();
     let cseq = text(message, &HeaderName::CSeq);
     let method = cseq.split_ascii_whitespace().last().unwrap_or_default();
     format!("{method} {sent_by} {}", param(via, ";branch="))
