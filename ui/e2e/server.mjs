@@ -32,7 +32,7 @@ const WORDS = {
 
 const complaints = [];
 
-async function until(what, question, timeout_ms = 15_000) {
+async function until(what, question, timeout_ms = 30_000) {
   const deadline = Date.now() + timeout_ms;
   for (;;) {
     if (await question()) return;
@@ -44,7 +44,7 @@ async function until(what, question, timeout_ms = 15_000) {
 async function signIn(browser, login, locale, theme) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale, colorScheme: theme });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.on('pageerror', (error) => complaints.push(`page error: ${error.message}`));
   page.on('console', (message) => {
     if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text()))

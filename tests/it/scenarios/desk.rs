@@ -12,7 +12,7 @@ fn a_person_sees_the_card_and_plays_the_recording_in_both_languages() {
     assert!(ui.join("node_modules/playwright-core").exists(), "the desk's packages are missing: run `make test`");
     let server = Server::start(Setup { demo: true, ..Setup::default() });
     let output = Command::new("timeout")
-        .args(["-k", "1", "150", "node", "e2e/server.mjs"])
+        .args(["-k", "1", "240", "node", "e2e/server.mjs"])
         .arg(format!("http://{}", server.http))
         .arg(binary())
         .arg(server.sip.to_string())
