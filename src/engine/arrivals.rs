@@ -45,7 +45,8 @@ pub(super) fn receive(
             (CallCaller::Person(person), from, plan_dialled(&site, &user_part), None, None)
         }
     };
-    let plan = speakable(allowed(house, plan), offer.as_deref());
+    let plan = speakable(within_trunk_limit(house, plan), offer.as_deref());
+    let trunks = trunk.into_iter().chain(call_task::goal_trunk(&plan.goal)).collect();
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());
     let source = plan.source.clone();
@@ -63,11 +64,11 @@ pub(super) fn receive(
     };
     let max_forwards = request.headers.max_forwards().ok().flatten().unwrap_or(70);
     let arrived = ArrivedLeg { leg, offer, far: flow.remote.ip(), max_forwards: max_forwards.saturating_sub(1) };
-    Ok(call_task::arrive(house.clone(), arrival, arrived, Client { caller: client, source }, trunk))
+    Ok(call_task::arrive(house.clone(), arrival, arrived, Client { caller: client, source }, trunks))
 }
 
-/// A trunk at its limit of calls takes no other.
-fn allowed(house: &House, mut plan: Plan) -> Plan {
+/// A trunk at its limit of calls, in both directions together, takes no other out.
+pub(super) fn within_trunk_limit(house: &House, mut plan: Plan) -> Plan {
     if let Goal::Outside { trunk, .. } = &plan.goal {
         let most = house.site.load().trunks.get(trunk).map_or(0, |trunk| trunk.max_calls);
         if most > 0 && house.calls.count_of_trunk(trunk) >= most as usize {

@@ -11,7 +11,7 @@ use super::house::House;
 use super::legs::Legs;
 use super::pops::{self, Showing};
 use super::{floor_task, sip_task, tasks, timer};
-use crate::call::{Arrival, Call, Departure, Effect, Input, LegFailure, Origination};
+use crate::call::{Arrival, Call, Departure, Effect, Goal, Input, LegFailure, Origination};
 use crate::cards::{Caller, Identity};
 use crate::clock;
 use crate::events::PopCaller;
@@ -54,17 +54,25 @@ pub(super) struct Client {
     pub source: Option<String>,
 }
 
+/// The trunk that a goal leads out by.
+pub(super) fn goal_trunk(goal: &Goal) -> Option<TrunkId> {
+    match goal {
+        Goal::Outside { trunk, .. } => Some(trunk.clone()),
+        Goal::Queue { .. } | Goal::Person(_) | Goal::Nowhere { .. } => None,
+    }
+}
+
 /// Starts the task of a call that arrived.
 pub(super) fn arrive(
     house: Arc<House>,
     arrival: Arrival,
     arrived: ArrivedLeg,
     client: Client,
-    trunk: Option<TrunkId>,
+    trunks: Vec<TrunkId>,
 ) -> mpsc::Sender<CallMessage> {
     let (inbox, messages) = mpsc::channel(INBOX);
     let id = arrival.call;
-    house.calls.enter(id, inbox.clone(), trunk);
+    house.calls.enter(id, inbox.clone(), trunks);
     let mut task = CallTask::new(house, id, inbox.clone(), client, arrived.max_forwards);
     task.legs.arrived(arrived.leg, arrived.offer, arrived.far);
     tasks::spawn("call", async move {
@@ -79,7 +87,7 @@ pub(super) fn originate(house: Arc<House>, origination: Origination) -> oneshot:
     let (inbox, messages) = mpsc::channel(INBOX);
     let (first_view, view) = oneshot::channel();
     let id = origination.call;
-    house.calls.enter(id, inbox.clone(), None);
+    house.calls.enter(id, inbox.clone(), goal_trunk(&origination.goal).into_iter().collect());
     let task = CallTask::new(house, id, inbox, Client { caller: None, source: None }, 70);
     tasks::spawn("call", async move {
         let (call, effects) = Call::originated(clock::now(), clock::wall(), origination);

@@ -21,7 +21,8 @@ pub(super) struct Address {
 struct Entry {
     inbox: mpsc::Sender<CallMessage>,
     view: Option<CallView>,
-    trunk: Option<TrunkId>,
+    /// Those that it came by and goes out by.
+    trunks: Vec<TrunkId>,
 }
 
 #[derive(Default)]
@@ -45,8 +46,8 @@ impl Calls {
         self.maps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn enter(&self, call: CallId, inbox: mpsc::Sender<CallMessage>, trunk: Option<TrunkId>) {
-        self.maps().calls.insert(call, Entry { inbox, view: None, trunk });
+    pub fn enter(&self, call: CallId, inbox: mpsc::Sender<CallMessage>, trunks: Vec<TrunkId>) {
+        self.maps().calls.insert(call, Entry { inbox, view: None, trunks });
         metrics::gauge!("perezvon_calls_active").set(self.count() as f64);
     }
 
@@ -60,7 +61,7 @@ impl Calls {
     }
 
     pub fn count_of_trunk(&self, trunk: &TrunkId) -> usize {
-        self.maps().calls.values().filter(|entry| entry.trunk.as_ref() == Some(trunk)).count()
+        self.maps().calls.values().filter(|entry| entry.trunks.contains(trunk)).count()
     }
 
     pub fn inbox(&self, call: CallId) -> Option<mpsc::Sender<CallMessage>> {

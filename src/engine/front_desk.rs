@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::call_task::{self, CallMessage};
 use super::handle::{Actor, Command, CommandError, Readiness};
 use super::house::House;
-use super::{floor_task, sip_task, tasks};
+use super::{arrivals, floor_task, sip_task, tasks};
 use crate::agents::Wish;
 use crate::call::{Goal, Origination, Person};
 use crate::clock;
@@ -72,7 +72,7 @@ async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<Call
     if dialled.is_empty() || dialled.len() > 64 || (looks_like_destination && Destination::parse(dialled).is_none()) {
         return Err(CommandError::BadDestination(to));
     }
-    let plan = plan_dialled(&site, dialled);
+    let plan = arrivals::within_trunk_limit(house, plan_dialled(&site, dialled));
     if let Goal::Nowhere { why, .. } = &plan.goal {
         return Err(CommandError::NoRoute(why.clone()));
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::ears;
 use crate::support::office::{CLIENT_HZ, NUMBER, Office, SOON, agent_hz, ended, story};
-use crate::support::server::Setup;
+use crate::support::server::{Setup, free_port};
 use crate::support::sites;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -374,4 +374,27 @@ async fn nothing_stays_of_a_recording_that_somebody_joined_who_must_not_be_recor
     assert_eq!(ended(&events)["recording_id"], Value::Null);
     let left = std::process::Command::new("find").arg(office.server.folder.path()).args(["-name", "*.wav*"]).output().unwrap();
     assert_eq!(String::from_utf8(left.stdout).unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_at_its_limit_of_calls_takes_no_other_out() {
+    let port = free_port();
+    let site = format!(
+        "[[trunk]]\nname = \"narrow\"\ntargets = [\"127.0.0.1:{port}\"]\nmax_calls = 1\n\n[[route]]\nprefix = \"8800\"\ntrunk = \"narrow\"\n"
+    );
+    let mut office = Office::open(2, &site, "").await;
+    let far = PhoneSetup { local: ([127, 0, 0, 1], port).into(), ..PhoneSetup::new(office.server.sip, "far", "") };
+    let _far = Phone::switch_on(far).unwrap();
+    let first = office.agents[0].dial("88001234567").await.unwrap();
+    first.talking(SOON).await.unwrap();
+    match office.agents[1].dial("88007654321").await.unwrap().ended(SOON).await.unwrap() {
+        Ended::Refused { status, .. } => assert_eq!(status, 503),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ended(&office.until_ended().await)["cause"], "trunk_failed");
+    first.hang_up().await.unwrap();
+    office.until_ended().await;
+    let again = office.agents[1].dial("88007654321").await.unwrap();
+    again.talking(SOON).await.unwrap();
+    again.hang_up().await.unwrap();
 }
