@@ -1,7 +1,7 @@
 //! The one task that owns the SIP endpoint. Bytes come from `transport`, orders from calls; messages go back to
 //! `transport`, events to the calls whose legs they name. A call's full inbox loses the event: on UDP the peer repeats.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -34,6 +34,8 @@ pub(super) enum Order {
 
 /// Full (4,096 orders): calls wait, which slows them down evenly.
 pub(super) const INBOX: usize = 4096;
+/// Full: the floor task is dead or stuck, which an error says.
+const MOST_FOR_FLOOR: usize = 65_536;
 /// Messages and orders taken before the endpoint's output is carried out.
 const BATCH: usize = 64;
 
@@ -44,7 +46,7 @@ pub(super) fn spawn(
     received: mpsc::Receiver<Received>,
     sender: Sender,
 ) {
-    let task = SipTask { house, endpoint, sender, legs: HashMap::new() };
+    let task = SipTask { house, endpoint, sender, legs: HashMap::new(), for_floor: VecDeque::new() };
     tasks::spawn("sip", run(task, orders, received));
 }
 
@@ -54,6 +56,8 @@ struct SipTask {
     sender: Sender,
     /// Whose leg it is. An entry lives from the INVITE to `Forget` or the leg's last event.
     legs: HashMap<LegId, mpsc::Sender<CallMessage>>,
+    /// Registrations that the floor has still to hear of.
+    for_floor: VecDeque<FloorInput>,
 }
 
 async fn run(mut task: SipTask, mut orders: mpsc::Receiver<Order>, mut received: mpsc::Receiver<Received>) {
@@ -122,6 +126,7 @@ impl SipTask {
                 Output::Event(event) => self.tell_house(event),
             }
         }
+        self.catch_up_with_floor();
     }
 
     fn tell_house(&mut self, event: Event) {
@@ -161,11 +166,21 @@ impl SipTask {
         }
     }
 
-    /// The floor reads its inbox without waiting for anyone, so a full one is a burst; the registration is told again
-    /// with the next refresh.
-    fn tell_floor(&self, input: FloorInput) {
-        if self.house.floor.try_send(super::floor_task::Order::Input(input)).is_err() {
-            tracing::warn!("the floor's inbox is full; a registration was not told");
+    /// The registrar tells a change once, so what the floor cannot take now is kept until it can.
+    fn tell_floor(&mut self, input: FloorInput) {
+        if self.for_floor.len() < MOST_FOR_FLOOR {
+            self.for_floor.push_back(input);
+        } else {
+            tracing::error!("the floor does not read its inbox; a registration was not told");
+        }
+    }
+
+    fn catch_up_with_floor(&mut self) {
+        while !self.for_floor.is_empty()
+            && let Ok(room) = self.house.floor.try_reserve()
+            && let Some(input) = self.for_floor.pop_front()
+        {
+            room.send(super::floor_task::Order::Input(input));
         }
     }
 }
