@@ -294,6 +294,11 @@ impl Leg {
         self.tap = key.map(TapPoint::new);
     }
 
+    /// Whether the shield keeps strangers from the RTP socket.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.shield, Shield::Up(_))
+    }
+
     /// A packet of this leg found no way to its peer's thread.
     pub fn count_dropped_frame(&mut self) {
         self.stats.frames_dropped += 1;
