@@ -15,8 +15,9 @@ const CALLER: &str = include_str!("../scenarios/sipp/caller.xml");
 pub const CALLER_HZ: f32 = 440.0;
 pub const AGENT_HZ: f32 = 1000.0;
 
-/// What phones without audio write into their SDP.
-const SILENT_PORTS: u16 = 30_000;
+/// What callers and phones without audio write into their SDP; SIPp binds it all the same.
+const SILENT_CALLERS_PORT: u16 = 30_000;
+const SILENT_AGENTS_PORT: u16 = 30_100;
 
 /// A running SIPp; killed when dropped.
 pub struct Sipp {
@@ -46,7 +47,7 @@ impl Sipp {
     /// Desk phones that answer `calls` calls on `local`; without ports for media they say nothing.
     pub fn agents(local: u16, media: Option<u16>, calls: usize, seconds: u32) -> Sipp {
         let (local, calls) = (local.to_string(), calls.to_string());
-        let ports = media.unwrap_or(SILENT_PORTS).to_string();
+        let ports = media.unwrap_or(SILENT_AGENTS_PORT).to_string();
         Sipp::start("agent", &spoken(AGENT, media), "", seconds, &["-p", &local, "-m", &calls, "-mp", &ports])
     }
 
@@ -69,7 +70,7 @@ impl Sipp {
             "-s".into(),
             load.number.into(),
             "-mp".into(),
-            load.media.unwrap_or(SILENT_PORTS).to_string(),
+            load.media.unwrap_or(SILENT_CALLERS_PORT).to_string(),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Sipp::start("caller", &spoken(CALLER, load.media), &injection, load.seconds, &arguments)
