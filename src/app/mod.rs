@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{ControlSocket, Desk, FolderLock};
 use crate::clock;
 use crate::config::Config;
-use crate::engine::{Engine, tasks};
+use crate::engine::{Engine, SipDoor, tasks};
 use crate::recording;
 use crate::site::{self, Site};
 use crate::store::{Retention, Store};
@@ -50,9 +50,10 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     let repaired = mend_recordings(&config, &store).await?;
 
     let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(&config))?.into_parts();
+    let sip_door = SipDoor::new(sender.clone());
     let engine =
         Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, listeners.clone(), received, sender)?)?;
-    let web_parts = parts::web(&config, site, &store, &log, engine.handle(), metrics)?;
+    let web_parts = parts::web(&config, site, &store, &log, engine.handle(), sip_door, metrics)?;
     let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
     let address = server.local_addr()?;
     let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();

@@ -107,6 +107,7 @@ pub(super) fn web(
     store: &Store,
     log: &EventLog,
     engine: engine::Handle,
+    sip: engine::SipDoor,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<web::Parts> {
     let tls = match (config.http.tls, &config.http.cert, &config.http.key) {
@@ -118,6 +119,7 @@ pub(super) fn web(
         store: store.clone(),
         log: log.clone(),
         engine,
+        sip,
         site,
         recordings: config.recording.dir.clone(),
         config: web::HttpConfig {

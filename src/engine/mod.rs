@@ -21,6 +21,7 @@ mod legs;
 mod phones;
 mod pops;
 mod recordings;
+mod sip_door;
 mod sip_task;
 pub(crate) mod tasks;
 mod timer;
@@ -35,6 +36,7 @@ use tokio::sync::mpsc;
 
 pub use address::interfaces;
 pub use handle::{Actor, Command, CommandError, Handle, QueueView, Readiness};
+pub use sip_door::{LineClosed, SipDoor, SipLine};
 
 use crate::call::{Input, Limits};
 use crate::media::sound::Sound;

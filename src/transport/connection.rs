@@ -90,7 +90,7 @@ async fn take_frames(shared: &Shared, framer: &mut StreamFramer, flow: Flow) -> 
     Ok(())
 }
 
-async fn deliver(shared: &Shared, flow: Flow, message: Result<Message, ParseError>) {
+pub(super) async fn deliver(shared: &Shared, flow: Flow, message: Result<Message, ParseError>) {
     if message.as_ref().is_err_and(|error| error.request.is_none()) {
         return count(&shared.counts.malformed);
     }

@@ -1,6 +1,7 @@
-//! SIP's sockets: UDP and TCP, IPv4 and IPv6. Bytes come in, are cut and read into messages, and go on through one bounded
-//! channel with the flow they came by; bytes go out by flow. It decides nothing: who may send what, and what is answered
-//! (but for RFC 5626 keep-alives), is the endpoint's business. `engine` owns it; the test phone has one of its own.
+//! SIP's sockets: UDP and TCP, IPv4 and IPv6, and the websockets that the HTTP port holds for it. Bytes come in, are cut
+//! and read into messages, and go on through one bounded channel with the flow they came by; bytes go out by flow. It
+//! decides nothing: who may send what, and what is answered (but for RFC 5626 keep-alives), is the endpoint's business.
+//! `engine` owns it; the test phone has one of its own.
 
 mod connection; // one TCP connection
 mod counters;
@@ -11,6 +12,7 @@ mod sockets;
 mod tasks;
 mod tcp; //        listening and connecting
 mod udp;
+mod websocket; // a browser's line
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tokio::task::AbortHandle;
 
 pub use counters::Counters;
 pub use sender::Sender;
+pub use websocket::{LineClosed, WebSocketLine};
 
 use crate::sip::endpoint::{Listener, SendFailure};
 use crate::sip::wire::{Flow, Message, ParseError, Transport as Protocol};

@@ -39,6 +39,10 @@ impl Sender {
         Sender { shared }
     }
 
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Puts bytes on the wire, or in the queue of their connection. A flow with a connection: on that one or nowhere. A TCP
     /// flow without: on an open connection to `to.remote`, else on a new one. What goes wrong later comes back as
     /// `Received::SendFailed` or `Received::Closed`.
@@ -46,7 +50,8 @@ impl Sender {
         match to.transport {
             Protocol::Udp => udp::send(&self.shared, &to, &bytes),
             Protocol::Tcp => self.send_on_stream(to, bytes),
-            Protocol::Tls | Protocol::Ws | Protocol::Wss => Err(SendFailure::Unreachable),
+            Protocol::Ws | Protocol::Wss => self.send_on_websocket(to, bytes),
+            Protocol::Tls => Err(SendFailure::Unreachable),
         }
     }
 
@@ -80,6 +85,12 @@ impl Sender {
         tcp::spawn_connect(&self.shared, to, flow, end);
         let queue = connections.by_id(flow.connection).ok_or(SendFailure::Unreachable)?;
         self.push(flow.connection, &queue, bytes)
+    }
+
+    /// Only on the line that is there: nobody can connect to a browser.
+    fn send_on_websocket(&self, to: Flow, bytes: Bytes) -> Result<(), SendFailure> {
+        let queue = self.shared.connections.by_id(to.connection).ok_or(SendFailure::Unreachable)?;
+        self.push(to.connection, &queue, bytes)
     }
 
     fn push(&self, connection: ConnectionId, queue: &WriteQueue, bytes: Bytes) -> Result<(), SendFailure> {

@@ -5,7 +5,8 @@
 //! ```text
 //! server ── envelope ── idempotency ── router ─┬─ api/<noun>   auth → access → engine or store
 //!  limits    errors,      same key,            ├─ live         the log as a websocket
-//!  TLS       headers      same answer          ├─ health       /healthz /readyz /metrics
+//!  TLS       headers      same answer          ├─ sip          the same for browsers' SIP
+//!                                              ├─ health       /healthz /readyz /metrics
 //!                                              └─ desk         the embedded browser application
 //! ```
 
@@ -24,6 +25,7 @@ mod openapi;
 mod range;
 mod router;
 mod server;
+mod sip;
 mod source;
 mod state;
 mod tls;

@@ -12,7 +12,7 @@ use super::api::later::not_available;
 use super::api::{agents, calls, clients, events, lookup, me, queues, recordings, session};
 use super::error::{ApiError, words};
 use super::state::AppState;
-use super::{desk, envelope, health, idempotency, live, openapi};
+use super::{desk, envelope, health, idempotency, live, openapi, sip};
 
 /// The part under `/api/v1` that describes itself.
 #[rustfmt::skip]
@@ -71,6 +71,7 @@ pub fn router(state: AppState) -> Router {
         .merge(later());
     documented
         .nest("/api/v1", api)
+        .route("/sip", get(sip::sip))
         .fallback(elsewhere)
         .layer(middleware::from_fn_with_state(state.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(state.clone(), envelope::wrap))

@@ -136,7 +136,9 @@ impl Connection {
     async fn serve(self, stream: TcpStream, address: SocketAddr) {
         // Event frames are small and must not wait for each other.
         let _ = stream.set_nodelay(true);
-        let peer = Peer { address: address.ip().to_canonical(), is_tls: self.tls.is_some() };
+        let Ok(local) = stream.local_addr() else { return };
+        let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+        let peer = Peer { address: address.ip().to_canonical(), port: address.port(), local, is_tls: self.tls.is_some() };
         match self.tls.clone() {
             None => self.speak(stream, peer).await,
             Some(tls) => match timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {

@@ -1,7 +1,7 @@
 //! Where a request really comes from: the peer of the connection, or what a trusted proxy says of it.
 //! Rate limits, the `Secure` flag and the Origin check read it; a stranger's `X-Forwarded-*` changes nothing.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::HeaderMap;
 use axum::http::header::{HOST, ORIGIN};
@@ -13,6 +13,9 @@ use crate::site::Network;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
     pub address: IpAddr,
+    pub port: u16,
+    /// Ours, as the peer found it.
+    pub local: SocketAddr,
     pub is_tls: bool,
 }
 
@@ -28,7 +31,8 @@ pub struct Source {
 impl Source {
     pub fn of(parts: &Parts, trusted: &[Network]) -> Source {
         let peer = parts.extensions.get::<Peer>().copied();
-        let peer = peer.unwrap_or(Peer { address: IpAddr::from([0, 0, 0, 0]), is_tls: false });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let peer = peer.unwrap_or(Peer { address: nowhere.ip(), port: 0, local: nowhere, is_tls: false });
         let own_host = text(&parts.headers, HOST.as_str()).or_else(|| parts.uri.authority().map(|host| host.as_str()));
         if !is_trusted(peer.address, trusted) {
             return Source { address: peer.address, is_https: peer.is_tls, host: own_host.map(str::to_string) };
@@ -107,7 +111,8 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.insert(Peer { address: peer.parse().unwrap(), is_tls });
+        let local = SocketAddr::from(([127, 0, 0, 1], 8080));
+        parts.extensions.insert(Peer { address: peer.parse().unwrap(), port: 40_000, local, is_tls });
         let trusted: Vec<Network> = trusted
             .iter()
             .map(|(address, prefix)| Network { address: address.parse().unwrap(), prefix: *prefix, port: None })

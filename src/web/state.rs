@@ -59,6 +59,8 @@ pub struct Parts {
     pub store: Store,
     pub log: EventLog,
     pub engine: engine::Handle,
+    /// Where browsers' SIP goes.
+    pub sip: engine::SipDoor,
     /// Swapped whole when a new set-up is applied.
     pub site: Arc<ArcSwap<Site>>,
     /// `recording.dir`; paths in the database are relative to it.
@@ -97,6 +99,10 @@ impl AppState {
 
     pub fn engine(&self) -> &engine::Handle {
         &self.inner.parts.engine
+    }
+
+    pub fn sip(&self) -> &engine::SipDoor {
+        &self.inner.parts.sip
     }
 
     pub fn site(&self) -> Arc<Site> {

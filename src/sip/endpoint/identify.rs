@@ -27,7 +27,11 @@ impl Endpoint {
         }
     }
 
+    /// A browser is never a carrier, wherever it runs.
     fn trunk_at(&self, flow: &Flow) -> Option<Origin> {
+        if flow.transport.is_websocket() {
+            return None;
+        }
         self.directory.trunk_at(flow.remote).map(|trunk| Origin::Trunk(trunk.clone()))
     }
 

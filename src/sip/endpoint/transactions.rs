@@ -580,7 +580,8 @@ pub(super) fn reply_flows(flow: &Flow, via: &Via) -> (Flow, Option<Flow>) {
     match flow.transport {
         Transport::Udp if via.wants_rport() => (*flow, None),
         Transport::Udp => (sent_by, None),
-        _ => {
+        Transport::Ws | Transport::Wss => (*flow, None),
+        Transport::Tcp | Transport::Tls => {
             sent_by.connection = ConnectionId::NONE;
             (*flow, Some(sent_by))
         }

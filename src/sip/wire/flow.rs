@@ -31,9 +31,14 @@ impl Transport {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
             Transport::Tls => "tls",
-            Transport::Ws => "ws",
-            Transport::Wss => "wss",
+            // RFC 7118 §4.1 names no other; a secure one is told by the `sips` scheme, which we do not use.
+            Transport::Ws | Transport::Wss => "ws",
         }
+    }
+
+    /// A browser's: nobody can connect to it, so it is reached only by the connection that it opened.
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Transport::Ws | Transport::Wss)
     }
 
     /// Case-insensitive, as in a Via or a `transport` parameter.

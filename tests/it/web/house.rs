@@ -9,10 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use argon2::password_hash::PasswordHasher;
 use futures_util::{SinkExt, StreamExt};
-use perezvon::engine::{Command, CommandError, Handle, QueueView, Readiness};
+use perezvon::engine::{Command, CommandError, Handle, QueueView, Readiness, SipDoor};
 use perezvon::events::AgentView;
 use perezvon::site::{Queue, Role, Site, Strategy, User};
 use perezvon::store::{EventLog, LogWrite, SessionKind, Store};
+use perezvon::transport::{Limits, Transport, TransportConfig};
 use perezvon::types::{AgentId, AgentState, CallView};
 use perezvon::web::{AppState, HttpConfig, Parts, Server};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -42,6 +43,8 @@ pub const PEOPLE: [(&str, Role, Option<&str>); 6] = [
     ("ada", Role::Admin, None),
 ];
 
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
 pub struct House {
     pub address: SocketAddr,
     pub store: Store,
@@ -50,6 +53,7 @@ pub struct House {
     pub engine: Arc<Mutex<FakeEngine>>,
     pub folder: TempDir,
     pub http: reqwest::Client,
+    pub transport: Transport,
     stop: Option<oneshot::Sender<()>>,
     pub server: Option<JoinHandle<()>>,
     tasks: Vec<JoinHandle<()>>,
@@ -61,6 +65,10 @@ impl House {
     }
 
     pub async fn with(config: HttpConfig) -> House {
+        House::with_limits(config, Limits::default()).await
+    }
+
+    pub async fn with_limits(config: HttpConfig, limits: Limits) -> House {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open("sqlite://test.db", folder.path()).await.unwrap();
         let (log, writer) = store.open_log().await.unwrap();
@@ -69,12 +77,14 @@ impl House {
         let engine = Arc::new(Mutex::new(FakeEngine::new(&site.load())));
         let tasks = vec![tokio::spawn(writer.run()), tokio::spawn(answer(inbox, Arc::clone(&engine)))];
 
+        let transport = Transport::bind(&TransportConfig { udp: vec![], tcp: vec![], limits }).unwrap();
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), &config.tls).await.unwrap();
         let address = server.local_addr().unwrap();
         let state = AppState::new(Parts {
             store: store.clone(),
             log: log.clone(),
             engine: Handle::new(commands),
+            sip: SipDoor::new(transport.sender()),
             site: Arc::clone(&site),
             recordings: folder.path().join("recordings"),
             config,
@@ -87,7 +97,7 @@ impl House {
         }));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let (stop, server) = (Some(stop), Some(server));
-        House { address, store, log, site, engine, folder, http, stop, server, tasks }
+        House { address, store, log, site, engine, folder, http, transport, stop, server, tasks }
     }
 
     pub fn url(&self, path: &str) -> String {

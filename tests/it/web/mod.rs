@@ -13,3 +13,4 @@ mod roles;
 mod samples;
 mod server;
 mod session;
+mod sip;
