@@ -147,11 +147,22 @@ impl SipTask {
                 self.house.phones.gone(&user);
                 self.tell_floor(FloorInput::Unregistered { agent: user });
             }
-            Event::AuthenticationFailed { source, is_banned } => {
+            Event::AuthenticationFailed { .. } => {
                 metrics::counter!("perezvon_sip_authentication_failed_total").increment(1);
-                if is_banned {
-                    tracing::warn!(source.address = %source, "{source} is banned for guessing passwords");
-                }
+            }
+            Event::BanBegan { source } => {
+                metrics::counter!("perezvon_sip_bans_total").increment(1);
+                tracing::warn!(
+                    source.address = %source,
+                    "{source} is banned for guessing passwords or never answering challenges"
+                );
+            }
+            Event::BanEnded { source, refused } => {
+                tracing::info!(
+                    source.address = %source,
+                    refused,
+                    "{source} is no longer banned; {refused} of its requests were refused"
+                );
             }
             Event::OptionsAnswered { .. } => {}
             event => self.tell_call(event),
@@ -209,6 +220,8 @@ fn leg_of(event: &Event) -> Option<(LegId, bool)> {
         | Event::Registered { .. }
         | Event::Unregistered { .. }
         | Event::AuthenticationFailed { .. }
+        | Event::BanBegan { .. }
+        | Event::BanEnded { .. }
         | Event::OptionsAnswered { .. } => None,
     }
 }

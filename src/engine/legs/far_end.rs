@@ -35,6 +35,8 @@ impl Legs {
             | Event::Registered { .. }
             | Event::Unregistered { .. }
             | Event::AuthenticationFailed { .. }
+            | Event::BanBegan { .. }
+            | Event::BanEnded { .. }
             | Event::OptionsAnswered { .. } => None,
         }
     }

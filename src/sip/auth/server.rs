@@ -63,6 +63,12 @@ impl Authenticator {
         self.algorithms.iter().map(challenge).collect()
     }
 
+    /// The username that the credentials under `header` claim, without any proof; the ones that `verify` would check.
+    pub fn claimed_username(&self, request: &Request, header: &HeaderName) -> Option<Text> {
+        let values = request.headers.auth_values(header).ok()?;
+        values.iter().find(|value| self.ours(value).is_some())?.params.get("username").cloned()
+    }
+
     /// Checks the credentials under `header` (Authorization or Proxy-Authorization). `ha1_of` finds a username's stored
     /// hashes; a user it does not know costs the same time.
     pub fn verify<'a>(

@@ -66,8 +66,12 @@ pub enum Event {
     Registered { user: AgentId, contacts: usize, newest: Option<SocketAddr> },
     /// The user's last phone is gone: removed, expired or disconnected.
     Unregistered { user: AgentId },
-    /// A wrong password or an unknown user; `is_banned` when this was one too many.
-    AuthenticationFailed { source: IpAddr, is_banned: bool },
+    /// A wrong password or an unknown user.
+    AuthenticationFailed { source: IpAddr },
+    /// That was one too many, or one challenge too many without an answer: strangers at `source` are refused from now on.
+    BanBegan { source: IpAddr },
+    /// `source` (an IPv6 source is its whole network) is let in again; `refused` requests were turned away meanwhile.
+    BanEnded { source: IpAddr, refused: u64 },
     /// The answer to `Command::Options`; `None` when nothing came or nothing could be sent.
     OptionsAnswered { probe: u64, status: Option<Status> },
 }

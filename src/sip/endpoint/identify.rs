@@ -4,7 +4,7 @@
 use super::incoming::Incoming;
 use super::{Endpoint, Event, Origin};
 use crate::sip::auth::Verdict;
-use crate::sip::wire::{Flow, HeaderName, Request, Status, Text};
+use crate::sip::wire::{Flow, HeaderName, Method, Request, Status, Text};
 use crate::types::{AgentId, Time};
 
 impl Endpoint {
@@ -35,11 +35,38 @@ impl Endpoint {
         self.directory.trunk_at(flow.remote).map(|trunk| Origin::Trunk(trunk.clone()))
     }
 
-    /// Whether the source is banned. Trunks and phones that are registered have no limits.
-    pub(super) fn is_shut_out(&mut self, now: Time, flow: &Flow) -> bool {
-        self.penalties.is_banned(now, flow.remote.ip())
-            && self.registrar.users_on(flow).is_empty()
-            && self.directory.trunk_at(flow.remote).is_none()
+    /// Whether a request is turned away because its source is banned. A ban holds for the source, whoever else has a phone
+    /// there; what it must not do is to cut off a whole office behind one address for one guesser in it. So these pass:
+    /// trunks; what a live registration's flow proves by itself; and proofs of a password by users whose flow this is or
+    /// who have lately proved it from here. All that is not counted here is counted by `authenticate`.
+    pub(super) fn is_shut_out(&mut self, now: Time, incoming: &Incoming) -> bool {
+        let (flow, request) = (&incoming.flow, &incoming.request);
+        let source = flow.remote.ip();
+        if !self.penalties.is_banned(now, source) || self.directory.trunk_at(flow.remote).is_some() {
+            return false;
+        }
+        let is_proved_by_flow = request.method != Method::Register && self.user_on(flow, request).is_some();
+        let passes = is_proved_by_flow || self.may_prove(now, flow, request);
+        if !passes {
+            self.penalties.refused(source);
+        }
+        !passes
+    }
+
+    /// Whether the user whose password a request proves, or will prove when it is challenged, belongs to this place.
+    fn may_prove(&mut self, now: Time, flow: &Flow, request: &Request) -> bool {
+        if !matches!(request.method, Method::Register | Method::Invite) {
+            return false;
+        }
+        let claimed = self.authenticator.claimed_username(request, &HeaderName::Authorization).or_else(|| {
+            let headers = &request.headers;
+            let own = if request.method == Method::Register { headers.to() } else { headers.from() };
+            own.ok()?.uri.user_decoded()
+        });
+        let user = claimed.and_then(|name| self.directory.user(&name)).map(|user| user.agent.clone());
+        user.is_some_and(|user| {
+            self.registrar.users_on(flow).contains(&user) || self.penalties.may_prove(now, flow.remote.ip(), &user)
+        })
     }
 
     /// The user that the request's credentials prove. `None`: the answer, a challenge or a refusal, has been sent, without
@@ -49,25 +76,27 @@ impl Endpoint {
         let ha1_of = |name: &str| directory.user(name).and_then(|user| user.ha1.as_ref());
         let verdict = self.authenticator.verify(now, &incoming.request, &HeaderName::Authorization, ha1_of);
         let source = incoming.flow.remote.ip();
-        match verdict {
+        let is_trunk = directory.trunk_at(incoming.flow.remote).is_some();
+        let ban_begins = match &verdict {
             Verdict::Accepted { username } => {
-                self.penalties.succeeded(now, source);
-                let user = self.directory.user(&username).map(|user| user.agent.clone());
-                return user.map(|user| (user, username));
+                let user = self.directory.user(username)?.agent.clone();
+                self.penalties.succeeded(now, source, &user);
+                return Some((user, username.clone()));
             }
-            Verdict::Missing => self.penalties.challenged(now, source),
-            Verdict::Stale => {}
-            Verdict::Refused { .. } => {
-                if self.directory.trunk_at(incoming.flow.remote).is_none() {
-                    self.penalties.failed(now, source);
-                }
-                let is_banned = self.penalties.is_banned(now, source);
-                self.out.tell(Event::AuthenticationFailed { source, is_banned });
+            Verdict::Missing => !is_trunk && self.penalties.challenged(now, source),
+            Verdict::Stale => false,
+            Verdict::Refused { username } => {
+                self.out.tell(Event::AuthenticationFailed { source });
+                let user = self.directory.user(username).map(|user| &user.agent);
+                !is_trunk && self.penalties.failed(now, source, user)
             }
             Verdict::Malformed(_) => {
                 self.reply_stateless(incoming, Status::BAD_REQUEST, &[]);
                 return None;
             }
+        };
+        if ban_begins {
+            self.out.tell(Event::BanBegan { source });
         }
         let challenges = self.authenticator.challenges(now, verdict == Verdict::Stale);
         let headers: Vec<_> = challenges.iter().map(|value| (HeaderName::WwwAuthenticate, value.as_str())).collect();

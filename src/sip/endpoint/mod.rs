@@ -41,7 +41,7 @@ pub use directory::{Directory, DirectoryUser};
 
 use self::legs::{Branch, Legs, Waker};
 use self::outbox::Outbox;
-use self::penalties::Penalties;
+use self::penalties::{EndedBan, Penalties};
 use self::timers::Timers;
 use self::transactions::{BranchId, Heard, Owner, Transactions, What};
 use crate::sip::auth::Authenticator;
@@ -163,6 +163,9 @@ impl Endpoint {
     pub fn handle_timeout(&mut self, now: Time) {
         let changes = self.registrar.handle_timeout(now);
         self.tell_registrar_changes(changes);
+        for EndedBan { source, refused } in self.penalties.end_bans(now) {
+            self.out.tell(Event::BanEnded { source, refused });
+        }
         while let Some(heard) = self.transactions.fire_one(now, &mut self.out) {
             if let Some(heard) = heard {
                 self.hear(now, heard);
@@ -178,7 +181,12 @@ impl Endpoint {
 
     /// When `handle_timeout` wants to be called; perhaps too early, never too late.
     pub fn next_deadline(&self) -> Option<Time> {
-        let deadlines = [self.transactions.next_deadline(), self.timers.next_deadline(), self.registrar.next_deadline()];
+        let deadlines = [
+            self.transactions.next_deadline(),
+            self.timers.next_deadline(),
+            self.registrar.next_deadline(),
+            self.penalties.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

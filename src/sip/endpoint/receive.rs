@@ -53,7 +53,7 @@ impl Endpoint {
     }
 
     fn receive_out_of_dialog(&mut self, now: Time, incoming: &Incoming) {
-        if self.is_shut_out(now, &incoming.flow) {
+        if self.is_shut_out(now, incoming) {
             return self.reply_stateless(incoming, Status::FORBIDDEN, &[]);
         }
         if let Some((status, headers)) = flaw_of(incoming) {

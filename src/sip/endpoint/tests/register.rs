@@ -98,7 +98,7 @@ fn a_wrong_password_and_an_unknown_user_look_the_same() {
         let mut bench = Bench::new();
         let request = text(&mut bench, "REGISTER", username, "r", 1, "Contact: <sip:x@10.0.0.5>\n");
         let response = authenticated(&mut bench, udp(PHONE), &request, username, "guess");
-        assert!(matches!(bench.take_events().as_slice(), [Event::AuthenticationFailed { is_banned: false, .. }]));
+        assert!(matches!(bench.take_events().as_slice(), [Event::AuthenticationFailed { .. }]));
         let names: Vec<String> = response.headers.iter().map(|header| header.name.as_str().to_owned()).collect();
         answers.push((response.status, names));
     }
@@ -144,4 +144,97 @@ fn a_user_without_a_flow_calls_by_password_and_path_is_used_on_the_way_back() {
     let (flow, invite) = bench.sent_request();
     assert_eq!(invite.headers.get(&HeaderName::Route).unwrap(), "<sip:edge.example;lr>");
     assert_eq!(flow.remote.to_string(), PHONE);
+}
+
+/// Guesses the password of `extension` from `flow`: one REGISTER, and its repetition with a wrong digest when challenged.
+fn guess(bench: &mut Bench, flow: Flow, extension: &str, n: u32) -> Status {
+    let request = text(bench, "REGISTER", extension, &format!("g{extension}-{n}"), 1, "Contact: <sip:x@10.0.0.9>\n");
+    bench.feed(flow, &request);
+    let challenge = bench.sent_response();
+    if challenge.status != Status::UNAUTHORIZED {
+        return challenge.status;
+    }
+    let credentials = Credentials { username: extension.into(), password: format!("guess{n}") };
+    let uri: Uri = "sip:192.0.2.1".parse().unwrap();
+    let (name, value) = answer_challenge(&challenge.headers, &credentials, &Method::Register, &uri, 1, "c").unwrap();
+    bench.feed(flow, &request.replace("\nFrom:", &format!("\n{name}: {value}\nFrom:")));
+    bench.sent_response().status
+}
+
+fn bans(events: &[Event]) -> Vec<&Event> {
+    events.iter().filter(|event| matches!(event, Event::BanBegan { .. } | Event::BanEnded { .. })).collect()
+}
+
+#[test]
+fn a_registered_phone_that_guesses_others_passwords_is_refused_and_still_serves_its_own_user() {
+    let mut bench = Bench::new();
+    let phone = udp(PHONE);
+    let contact = "Contact: <sip:101@10.0.0.5:5060>\n";
+    assert_eq!(register(&mut bench, "101", 1, contact).status, Status::OK);
+    let answers: Vec<Status> = (0..40).map(|n| guess(&mut bench, phone, "102", n)).collect();
+    assert_eq!(answers[39], Status::FORBIDDEN);
+    assert!(answers.iter().filter(|status| **status == Status::UNAUTHORIZED).count() <= 20, "{answers:?}");
+    let events = bench.take_events();
+    assert!(matches!(bans(&events)[..], [Event::BanBegan { .. }]), "told once: {events:?}");
+
+    let invite = text(&mut bench, "INVITE", "101", "c1", 1, contact);
+    bench.feed(phone, &invite);
+    assert_eq!(bench.sent_words(), ["100"], "its own calls go on");
+    assert_eq!(register(&mut bench, "101", 2, contact).status, Status::OK, "and it refreshes its registration");
+    let right = text(&mut bench, "REGISTER", "102", "right", 1, "Contact: <sip:102@10.0.0.5>\n");
+    bench.feed(phone, &right);
+    assert_eq!(bench.sent_words(), ["403"], "nobody else may try");
+
+    bench.take_events();
+    bench.pass(200_000);
+    let events = bench.take_events();
+    assert!(matches!(bans(&events)[..], [Event::BanEnded { refused: 22, .. }]), "{:?}", bans(&events));
+    assert_eq!(guess(&mut bench, phone, "102", 99), Status::UNAUTHORIZED);
+}
+
+#[test]
+fn colleagues_behind_the_address_of_a_guesser_may_come_back_but_their_passwords_cannot_be_guessed() {
+    let mut bench = Bench::new();
+    let contact = "Contact: <sip:101@10.0.0.5:5060>\n";
+    register(&mut bench, "101", 1, contact);
+    let guesser = udp("198.51.100.20:6666");
+    for n in 0..40 {
+        guess(&mut bench, guesser, "999", n);
+    }
+    assert_eq!(guess(&mut bench, guesser, "999", 99), Status::FORBIDDEN);
+
+    // The phone was restarted: the same address, another port.
+    let request = text(&mut bench, "REGISTER", "101", "restart", 1, contact);
+    let response = authenticated(&mut bench, udp("198.51.100.20:50505"), &request, "101", "secret-101");
+    assert_eq!(response.status, Status::OK);
+
+    let tried = (0..40).filter(|n| guess(&mut bench, guesser, "101", *n) == Status::UNAUTHORIZED).count();
+    assert_eq!(tried, 20);
+    let request = text(&mut bench, "REGISTER", "101", "restart", 2, contact);
+    let response = authenticated(&mut bench, udp("198.51.100.20:50505"), &request, "101", "secret-101");
+    assert_eq!(response.status, Status::OK, "its own flow is never cut off");
+}
+
+#[test]
+fn a_stranger_at_a_banned_address_does_not_pass_by_naming_a_phone_that_lives_there() {
+    let mut bench = Bench::new();
+    register(&mut bench, "101", 1, "Contact: <sip:101@10.0.0.5:5060>\n");
+    let guesser = udp("198.51.100.20:6666");
+    for n in 0..40 {
+        guess(&mut bench, guesser, "102", n);
+    }
+    for method in ["OPTIONS", "SUBSCRIBE", "MESSAGE"] {
+        let request = text(&mut bench, method, "101", method, 1, "");
+        bench.feed(guesser, &request);
+        assert_eq!(bench.sent_words(), ["403"], "{method}");
+    }
+    // An answer to a challenge for another account, in the name of one that lives here.
+    let request = text(&mut bench, "REGISTER", "101", "mixed", 1, "");
+    bench.feed(guesser, &request);
+    let challenge = bench.sent_response();
+    let credentials = Credentials { username: "102".into(), password: "secret-102".into() };
+    let uri: Uri = "sip:192.0.2.1".parse().unwrap();
+    let (name, value) = answer_challenge(&challenge.headers, &credentials, &Method::Register, &uri, 1, "c").unwrap();
+    bench.feed(guesser, &request.replace("\nFrom:", &format!("\n{name}: {value}\nFrom:")));
+    assert_eq!(bench.sent_words(), ["403"]);
 }
