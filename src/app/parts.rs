@@ -82,6 +82,7 @@ pub(super) fn engine(
             bind: Ipv6Addr::UNSPECIFIED.into(),
             threads: config.media_threads(),
             silence_limit: Duration::from_secs(config.limits.rtp_silence_seconds.max(1).into()),
+            webrtc_port: config.rtp.webrtc_port,
             ..RelayConfig::default()
         },
         recorder: RecorderConfig::new(&config.recording.dir, config.recording.sample_rate),

@@ -213,6 +213,11 @@ impl CallTask {
             MediaEvent::Silent { .. } => Some(Input::RtpSilent { leg }),
             MediaEvent::FirstPacket { .. } => Some(Input::RtpHeard { leg }),
             MediaEvent::PlayEnded { .. } | MediaEvent::Digit { .. } | MediaEvent::Closed { .. } => None,
+            MediaEvent::Secured { .. }
+            | MediaEvent::Distrusted { .. }
+            | MediaEvent::Faint { .. }
+            | MediaEvent::Back { .. }
+            | MediaEvent::Lost { .. } => None,
         }
     }
 

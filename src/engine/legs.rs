@@ -335,5 +335,6 @@ fn remote_media(remote: &RemoteMedia) -> relay::RemoteMedia {
         dtmf_payload_type: remote.dtmf_payload_type,
         sends: remote.sends(),
         receives: remote.receives(),
+        secure: relay::Secure::None,
     }
 }

@@ -11,4 +11,5 @@ pub mod reception; //  loss and jitter of what was received
 pub mod rtcp; //       reports, read and written
 pub mod rtp; //        packets, read and written
 pub mod sound; //      a sound ready to play
+pub mod srtp; //       protection of packets: keys, profiles
 pub mod tones; //      computed sounds, and the ear of the tests

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use crate::media::codec::Codec;
 use crate::media::quality::LegStats;
 use crate::media::sound::Sound;
+use crate::media::srtp::MasterKey;
 
 /// One leg's media: names its thread, its port pair and, so that a late command cannot reach the next call on the same
 /// ports, which use of the pair it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaId {
     pub(super) thread: u16,
-    /// Index of the port pair in the range.
+    /// Index of the port pair in the range; browser legs, which have none, are counted on from the last pair.
     pub(super) pair: u16,
-    /// Counts the uses of the pair.
+    /// Counts the uses of the pair, or of the browser's place.
     pub(super) turn: u32,
 }
 
@@ -42,9 +43,65 @@ pub struct MediaPort {
     pub rtcp_port: u16,
 }
 
-/// The far end of a leg as signalling described it: where its SDP says it receives, what it speaks, which way it flows.
+/// What our SDP says of a browser leg: ICE-lite on one port that all browsers of a media thread share (RFC 8445 §2.5),
+/// rtcp-mux, `setup` as the caller likes, and the certificate of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrowserPort {
+    pub id: MediaId,
+    pub port: u16,
+    pub ice: IceCredentials,
+    /// SHA-256 of our DTLS certificate.
+    pub fingerprint: Fingerprint,
+}
+
+/// One side's `ice-ufrag` and `ice-pwd` (RFC 8839 §5.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    pub ufrag: String,
+    pub password: String,
+}
+
+impl fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IceCredentials({})", self.ufrag)
+    }
+}
+
+/// The SHA-256 of a DTLS certificate, as in `a=fingerprint` (RFC 8122 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    /// `AB:CD:…`, without the name of the hash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(place, byte)| write!(f, "{}{byte:02X}", if place == 0 { "" } else { ":" }))
+    }
+}
+
+/// Who begins the DTLS handshake (RFC 5763 §5): the active side does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DtlsRole {
+    Active,
+    Passive,
+}
+
+/// How a leg's packets are protected, both ways and RTCP too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Secure {
+    /// Plain RTP.
+    #[default]
+    None,
+    /// SRTP with keys from the SDP (RFC 4568), of one profile. `ours` protects what we send.
+    Sdes { ours: MasterKey, theirs: MasterKey },
+    /// A browser leg: keys by DTLS. `theirs` are the far end's ICE credentials; other ones than before mean that it
+    /// restarted ICE (see `Relay::restart_ice`), and the DTLS association is kept.
+    Dtls { fingerprint: Fingerprint, we_are: DtlsRole, theirs: IceCredentials },
+}
+
+/// The far end of a leg as signalling described it: where its SDP says it receives, what it speaks, which way it flows.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteMedia {
+    /// Not used for a browser, which is found by ICE.
     pub rtp: SocketAddr,
     pub rtcp: SocketAddr,
     /// RTCP shares the RTP port both ways.
@@ -58,6 +115,7 @@ pub struct RemoteMedia {
     pub sends: bool,
     /// The far end receives from us. When false nothing but RTCP is sent.
     pub receives: bool,
+    pub secure: Secure,
 }
 
 impl RemoteMedia {
@@ -72,6 +130,7 @@ impl RemoteMedia {
             dtmf_payload_type: None,
             sends: true,
             receives: true,
+            secure: Secure::None,
         }
     }
 }
@@ -124,7 +183,13 @@ pub enum MediaCommand {
     Untap {
         media: MediaId,
     },
-    /// Says BYE by RTCP, gives the ports back and ends with `MediaEvent::Closed`.
+    /// Our new ICE credentials of a browser leg. The old ones stay good until the far end uses these. Sent by
+    /// `Relay::restart_ice`, which makes them.
+    RestartIce {
+        media: MediaId,
+        ours: IceCredentials,
+    },
+    /// Says BYE by RTCP (and closes DTLS), gives the ports back and ends with `MediaEvent::Closed`.
     Close {
         media: MediaId,
     },
@@ -141,6 +206,18 @@ pub enum MediaEvent {
     PlayEnded { media: MediaId },
     /// The leg pressed a key (RFC 4733): `0`–`9`, `*`, `#`, `A`–`D`. Once a press.
     Digit { media: MediaId, digit: char },
+    /// The browser proved its certificate and the keys are there: audio can flow. Once a leg.
+    Secured { media: MediaId },
+    /// The far end's certificate is not the one its SDP announced. `Lost` follows.
+    Distrusted { media: MediaId },
+    /// Nothing at all came from the browser for a second (four while it does not send audio, for then it only says now and
+    /// then that it lives).
+    Faint { media: MediaId },
+    /// The browser is heard again after `Faint` or `Lost`.
+    Back { media: MediaId },
+    /// Nothing at all came from the browser for eight seconds, it took leave by DTLS, or it did not come through the
+    /// handshake within ten. Once each loss. The leg stays until it is closed, and can come back.
+    Lost { media: MediaId },
     /// The leg is gone and its ports rest.
     Closed { media: MediaId, stats: LegStats },
 }
@@ -153,6 +230,11 @@ impl MediaEvent {
             | MediaEvent::Silent { media, .. }
             | MediaEvent::PlayEnded { media }
             | MediaEvent::Digit { media, .. }
+            | MediaEvent::Secured { media }
+            | MediaEvent::Distrusted { media }
+            | MediaEvent::Faint { media }
+            | MediaEvent::Back { media }
+            | MediaEvent::Lost { media }
             | MediaEvent::Closed { media, .. } => media,
         }
     }

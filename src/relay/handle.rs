@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::command::{MediaCommand, MediaEvent, MediaId, MediaPort};
+use super::command::{BrowserPort, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, MediaPort};
 use super::frame::CROSSING_FRAMES;
 use super::leg::Outlets;
 use super::net::{Poller, Waker};
@@ -37,6 +37,34 @@ pub struct RelayConfig {
     pub port_rest: Duration,
     /// Time between RTCP reports of a leg (RFC 3550 §6.2: five seconds at the least rate).
     pub rtcp_interval: Duration,
+    /// The UDP port of all browser legs of the first media thread; the next threads take the ports after it. 0: the system
+    /// chooses each.
+    pub webrtc_port: u16,
+    pub browsers: BrowserLimits,
+}
+
+/// When a browser is thought to be in trouble, and when gone.
+#[derive(Clone, Copy, Debug)]
+pub struct BrowserLimits {
+    /// Nothing came for so long, though it should send audio: `MediaEvent::Faint`.
+    pub faint_after: Duration,
+    /// The same while it does not send audio. Browsers then say only every two and a half seconds that they live.
+    pub faint_on_hold_after: Duration,
+    /// Nothing came for so long: `MediaEvent::Lost`.
+    pub lost_after: Duration,
+    /// From `Connect` to the end of the DTLS handshake; after it, `MediaEvent::Lost`.
+    pub handshake: Duration,
+}
+
+impl Default for BrowserLimits {
+    fn default() -> Self {
+        BrowserLimits {
+            faint_after: Duration::from_secs(1),
+            faint_on_hold_after: Duration::from_secs(4),
+            lost_after: Duration::from_secs(8),
+            handshake: Duration::from_secs(10),
+        }
+    }
 }
 
 impl Default for RelayConfig {
@@ -48,6 +76,8 @@ impl Default for RelayConfig {
             silence_limit: Duration::from_secs(30),
             port_rest: Duration::from_secs(30),
             rtcp_interval: Duration::from_secs(5),
+            webrtc_port: 0,
+            browsers: BrowserLimits::default(),
         }
     }
 }
@@ -75,6 +105,13 @@ pub struct PortsExhausted {
     pub in_use: usize,
     pub resting: usize,
     pub unusable: usize,
+}
+
+/// No place is left for another browser leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("no place for another browser: {in_use} are in use")]
+pub struct BrowsersExhausted {
+    pub in_use: usize,
 }
 
 /// The command did not reach its media thread.
@@ -188,6 +225,23 @@ impl Relay {
         }
     }
 
+    /// A new browser leg on media thread `thread_hint` modulo their number, with ICE credentials of its own. It hears
+    /// nobody before `Connect` names the browser's. After `stop` nothing can be opened.
+    pub fn open_browser(&self, thread_hint: u64) -> Result<BrowserPort, BrowsersExhausted> {
+        let thread = (thread_hint % self.inner.doors.len() as u64) as u16;
+        let id = MediaId { thread, pair: u16::MAX, turn: 0 };
+        let ice = IceCredentials { ufrag: String::new(), password: String::new() };
+        Ok(BrowserPort { id, port: 0, ice, fingerprint: Fingerprint([0; 32]) })
+    }
+
+    /// New ICE credentials of ours for a browser leg, for the answer to an offer that restarts ICE, or for an offer of ours
+    /// that does. The old ones stay good until the browser uses these.
+    pub fn restart_ice(&self, media: MediaId) -> Result<IceCredentials, CommandRefused> {
+        let ours = IceCredentials { ufrag: String::new(), password: String::new() };
+        self.command(MediaCommand::RestartIce { media, ours: ours.clone() })?;
+        Ok(ours)
+    }
+
     /// Sends a command to the thread or threads it concerns. Commands of one caller to one leg keep their order.
     pub fn command(&self, command: MediaCommand) -> Result<(), CommandRefused> {
         let (media, other) = match &command {
@@ -198,6 +252,7 @@ impl Relay {
             | MediaCommand::Stop { media }
             | MediaCommand::Tap { media, .. }
             | MediaCommand::Untap { media }
+            | MediaCommand::RestartIce { media, .. }
             | MediaCommand::Close { media } => (*media, None),
         };
         if let Some(other) = other.filter(|other| other.thread != media.thread) {

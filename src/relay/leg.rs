@@ -33,7 +33,8 @@ pub(super) struct Leg {
     pub pair: PortPair,
     /// What the sockets are bound to.
     pub(super) bind: IpAddr,
-    pub(super) remote: Option<RemoteMedia>,
+    /// Shared so that a packet's way through the leg can hold it without copying what it holds.
+    pub(super) remote: Option<Arc<RemoteMedia>>,
     pub(super) latch: Latch,
     pub(super) reception: Reception,
     pub(super) out: Outgoing,
@@ -105,17 +106,17 @@ impl Leg {
 
     /// Signalling described the far end.
     pub fn connect(&mut self, now: Time, remote: RemoteMedia) {
-        let sent_before = self.remote.is_some_and(|former| former.sends);
+        let sent_before = self.remote.as_ref().is_some_and(|former| former.sends);
         self.latch.name(now, remote.rtp);
         if remote.sends && !sent_before {
             self.latch.reopen(now);
             self.quiet_from = Some(now);
             self.silence_told_at = None;
         }
-        if self.remote.is_none_or(|former| former.rtcp != remote.rtcp) {
+        if self.remote.as_ref().is_none_or(|former| former.rtcp != remote.rtcp) {
             self.rtcp_source = None;
         }
-        self.remote = Some(remote);
+        self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
     }
 
@@ -127,7 +128,7 @@ impl Leg {
         bytes: &'a [u8],
         outlets: &mut Outlets,
     ) -> Option<(FrameHead, &'a [u8])> {
-        let remote = self.remote?;
+        let remote = self.remote.clone()?;
         if remote.rtcp_mux && rtp::is_rtcp(bytes) {
             self.hear_rtcp(now, source, bytes);
             return None;
@@ -224,7 +225,7 @@ impl Leg {
 
     /// Takes a packet from the RTCP port, or RTCP from a shared one.
     pub fn hear_rtcp(&mut self, now: Time, source: SocketAddr, bytes: &[u8]) {
-        let Some(remote) = self.remote else { return };
+        let Some(remote) = &self.remote else { return };
         // Reports steer nothing but numbers, so the address of the leg's audio is proof enough.
         let is_named = source == remote.rtcp;
         if !is_named && self.latch.source().map(|own| own.ip()) != Some(source.ip()) {
@@ -263,7 +264,7 @@ impl Leg {
     /// Looks for silence and lowers the shield when it could hide the leg's own new address. A few times a second.
     pub fn look_after(&mut self, now: Time, silence_limit: Duration, outlets: &mut Outlets) {
         self.tend_shield(now);
-        let Some(since) = self.quiet_from.filter(|_| self.remote.is_some_and(|remote| remote.sends)) else { return };
+        let Some(since) = self.quiet_from.filter(|_| self.remote.as_ref().is_some_and(|remote| remote.sends)) else { return };
         let is_told = self.silence_told_at.is_some_and(|at| now.since(at) < silence_limit);
         if now.since(since) >= silence_limit && !is_told {
             self.silence_told_at = Some(now);

@@ -13,6 +13,9 @@ pub mod tap; //  frames for the recorder
 mod thread; //   the loop
 mod wheel; //    when the next 20 ms of each sound are due
 
-pub use command::{MediaCommand, MediaEvent, MediaId, MediaPort, PlayKind, RemoteMedia};
-pub use handle::{CommandRefused, PortsExhausted, Relay, RelayConfig, RelayError};
+pub use command::{
+    BrowserPort, DtlsRole, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, MediaPort, PlayKind, RemoteMedia,
+    Secure,
+};
+pub use handle::{BrowserLimits, BrowsersExhausted, CommandRefused, PortsExhausted, Relay, RelayConfig, RelayError};
 pub use tap::{Channel, TAP_PAYLOAD_BYTES, TAP_RING_FRAMES, TapFrame};

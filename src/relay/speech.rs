@@ -53,7 +53,7 @@ impl Leg {
 
     /// Sends the next 20 ms of the sound. Before the far end is known the sound waits at its beginning.
     pub fn play_on(&mut self, now: Time, outlets: &mut Outlets) -> Played {
-        let (Some(remote), Some(play)) = (self.remote, &mut self.play) else { return Played::On };
+        let (Some(remote), Some(play)) = (self.remote.clone(), &mut self.play) else { return Played::On };
         if play.next >= play.sound.packets() && play.repeat {
             play.next = 0;
         }
@@ -77,7 +77,7 @@ impl Leg {
 
     /// Passes a peer's packet on to the far end: only if it comes from the present peer and nothing else is playing.
     pub fn say(&mut self, now: Time, head: &FrameHead, payload: &[u8], outlets: &mut Outlets) {
-        let Some(remote) = self.remote.filter(|remote| remote.receives) else { return };
+        let Some(remote) = self.remote.clone().filter(|remote| remote.receives) else { return };
         if self.peer != Some(head.from) || self.play.is_some() {
             return;
         }
@@ -179,7 +179,7 @@ impl Leg {
         };
         let mut bytes = [0; REPORT_BYTES];
         let Some(bytes) = report.write(&mut bytes).and_then(|len| bytes.get(..len)) else { return };
-        let is_shared = self.remote.is_some_and(|remote| remote.rtcp_mux);
+        let is_shared = self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux);
         let socket = if is_shared { &self.pair.rtp } else { &self.pair.rtcp };
         if socket.send_to(bytes, self.pair.reachable(to, self.bind)).is_err() {
             self.stats.send_failures += 1;
@@ -188,7 +188,7 @@ impl Leg {
 
     /// Where reports go: where the far end's come from, else where its SDP says; behind NAT, the port above its audio.
     fn rtcp_destination(&self) -> Option<SocketAddr> {
-        let remote = self.remote?;
+        let remote = self.remote.as_ref()?;
         let audio = self.latch.destination()?;
         let to = if remote.rtcp_mux {
             audio

@@ -214,6 +214,8 @@ impl MediaThread {
             MediaCommand::Stop { media } => self.stop_play(media),
             MediaCommand::Tap { media, key } => self.tap(now, media, Some(key)),
             MediaCommand::Untap { media } => self.tap(now, media, None),
+            // No leg has ICE of its own yet.
+            MediaCommand::RestartIce { .. } => {}
             MediaCommand::Close { media } => self.close(poller, now, media),
         }
     }

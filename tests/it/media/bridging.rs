@@ -187,7 +187,7 @@ fn hold_stops_each_direction_for_itself() {
     listen_until(&mut [&mut a.party, &mut b.party], 10);
     let (id, remote) = (a.id, a.party.remote());
     let direction = |sends, receives| {
-        rig.command(MediaCommand::Connect { media: id, remote: RemoteMedia { sends, receives, ..remote } });
+        rig.command(MediaCommand::Connect { media: id, remote: RemoteMedia { sends, receives, ..remote.clone() } });
     };
     direction(false, true);
     talk(&mut [&mut a.party, &mut b.party], 10);

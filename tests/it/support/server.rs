@@ -69,7 +69,7 @@ impl Server {
         let config = folder.path().join("perezvon.toml");
         let text = format!(
             "data_dir = \"data\"\n[http]\nlisten = \"127.0.0.1:{http}\"\n[sip]\nudp = [\"127.0.0.1:{sip}\"]\ntcp = [\"127.0.0.1:{sip}\"]\n\
-             [rtp]\nports = [{first}, {last}]\nwebrtc_port = 61000\n[media]\nthreads = {}\n[site]\nfile = \"site.toml\"\n{}",
+             [rtp]\nports = [{first}, {last}]\nwebrtc_port = 0\n[media]\nthreads = {}\n[site]\nfile = \"site.toml\"\n{}",
             setup.threads, setup.more_config
         );
         std::fs::write(&config, text).unwrap();
