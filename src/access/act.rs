@@ -32,6 +32,10 @@ pub enum Action<'a> {
     /// Ringing this agent's phone first, then dialling.
     CallFrom(&'a AgentId),
     HangUp(&'a CallView),
+    /// Hold, resume, the recording: for the call's agents and whoever leads them.
+    Steer(&'a CallView),
+    /// Listening in, whispering, barging in.
+    Supervise(&'a CallView),
 }
 
 /// Why not; `web` says it in the reader's language.
@@ -50,7 +54,13 @@ pub fn may(viewer: &Viewer, action: Action<'_>) -> Result<(), Denied> {
     match action {
         Action::Look | Action::OpenClient | Action::CreateClient | Action::EditClient | Action::SetOwnState => Ok(()),
         Action::OpenCall(call) => granted(see::sees_call(viewer, call), Denied::NotYours),
-        Action::OpenRecording(call) | Action::HangUp(call) => granted(see::sees_recording(viewer, call), Denied::NotYours),
+        Action::OpenRecording(call) | Action::HangUp(call) | Action::Steer(call) => {
+            granted(see::sees_recording(viewer, call), Denied::NotYours)
+        }
+        Action::Supervise(call) => match viewer.role {
+            Role::Agent => Err(Denied::NeedsSupervisor),
+            Role::Supervisor | Role::Support | Role::Admin => granted(see::sees_recording(viewer, call), Denied::NotYours),
+        },
         Action::AssignClient { from, to } => {
             let takes = to.is_none_or(|to| *to == viewer.login || viewer.leads(to));
             let gives = from.is_none_or(|from| *from == viewer.login || viewer.leads(from));

@@ -87,9 +87,11 @@ pub fn sees_event(viewer: &Viewer, event: &Event) -> bool {
         // The members of a supervised queue stand on the floor, whatever queue their last call came from.
         EventKind::AgentStateChanged(agent) => viewer.login == agent.login || viewer.leads(&agent.login),
         EventKind::PopShown(pop) => Scope { agents: Vec::new(), queue: pop.queue.as_ref() }.seen_by(viewer),
-        EventKind::PopRetracted { .. }
+        EventKind::CallSupervised(_)
+        | EventKind::PopRetracted { .. }
         | EventKind::RecordingStarted(_)
         | EventKind::RecordingPaused(_)
+        | EventKind::RecordingResumed(_)
         | EventKind::RecordingReady(_)
         | EventKind::RecordingFailed(_) => false,
     }

@@ -6,7 +6,7 @@ use crate::events::EventKind;
 use crate::types::{EndCause, EndedBy};
 
 use super::legs::LegStep;
-use super::machine::{Call, End, Hearing, Phase};
+use super::machine::{Call, End, Phase};
 use super::seeking::settle;
 use super::turn::Turn;
 use super::words::{Effect, OfferOutcome};
@@ -23,6 +23,7 @@ impl Call {
         let end = End { cause, ended_by: by, at: turn.wall, linger_until: turn.now + LINGER, is_finished: false };
         let before = std::mem::replace(&mut self.phase, Phase::Ended(end));
         let first = self.legs.first();
+        self.settle_audio(turn);
         match before {
             Phase::Asking { .. } => {
                 if let Some(leg) = self.legs.get_mut(first).filter(|leg| leg.step == LegStep::Pending) {
@@ -36,9 +37,6 @@ impl Call {
                 for offer in &seek.offers {
                     self.withdraw(turn, offer, outcome);
                 }
-                if let Hearing::Early(callee) = seek.hearing {
-                    turn.push(Effect::Unbridge { a: first, b: callee });
-                }
                 self.let_go_of_first(turn, cause);
                 if self.queue().is_some() {
                     turn.push(Effect::LeaveQueue { abandoned: cause == EndCause::Abandoned });
@@ -47,7 +45,6 @@ impl Call {
                 seek.offers.into_iter().for_each(|offer| settle(turn, offer, outcome));
             }
             Phase::Talking { callee, person } => {
-                turn.push(Effect::Unbridge { a: first, b: callee });
                 self.let_go_of_first(turn, cause);
                 if let Some(leg) = self.legs.get_mut(callee).filter(|leg| leg.step == LegStep::Answered) {
                     leg.close(turn.wall);
@@ -62,6 +59,7 @@ impl Call {
         if let Some(asker) = &self.facts.asker {
             turn.push(Effect::AgentFree { agent: asker.agent.clone() });
         }
+        self.dismiss_supervisors(turn, cause);
         self.tape.finish(turn);
         self.emit(turn, EventKind::CallEnded);
     }

@@ -12,6 +12,7 @@ impl Call {
     pub(super) fn leg_held(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
         let was_held = self.state() == CallState::Held;
         self.legs.get_mut(leg).filter(|leg| leg.step == LegStep::Answered).ok_or(Odd)?.is_holding = true;
+        self.settle_audio(turn);
         self.tell_doing(turn, leg, AgentDoing::Holding);
         if !was_held && self.state() == CallState::Held {
             self.tape.mark(turn, MarkKind::Held, None);
@@ -24,7 +25,10 @@ impl Call {
         let was_held = self.state() == CallState::Held;
         let held = self.legs.get_mut(leg).filter(|leg| leg.step == LegStep::Answered && leg.is_holding).ok_or(Odd)?;
         held.is_holding = false;
-        self.tell_doing(turn, leg, AgentDoing::Talking);
+        self.settle_audio(turn);
+        if self.held_by != Some(leg) {
+            self.tell_doing(turn, leg, AgentDoing::Talking);
+        }
         if was_held && self.state() == CallState::Talking {
             self.tape.mark(turn, MarkKind::Resumed, None);
             self.emit(turn, EventKind::CallResumed);
@@ -33,7 +37,7 @@ impl Call {
     }
 
     /// The floor shows who holds only for the agent whose own phone does it.
-    fn tell_doing(&self, turn: &mut Turn, leg: LegId, doing: AgentDoing) {
+    pub(super) fn tell_doing(&self, turn: &mut Turn, leg: LegId, doing: AgentDoing) {
         if let (Phase::Talking { .. }, Some(agent)) = (&self.phase, self.legs.get(leg).and_then(|leg| leg.agent.clone())) {
             turn.push(Effect::AgentBusy { agent, doing });
         }
@@ -43,7 +47,9 @@ impl Call {
     pub(super) fn leg_is_silent(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
         self.legs.get_mut(leg).filter(|leg| leg.step != LegStep::Closed).ok_or(Odd)?.is_silent = true;
         let is_open = matches!(self.phase, Phase::Seeking(_) | Phase::Talking { .. });
-        let nobody_speaks = self.legs.answered().all(|leg| leg.is_silent && !leg.is_holding);
+        let is_party = |leg: &&Leg| leg.role != LegRole::Supervisor;
+        let nobody_speaks =
+            self.held_by.is_none() && self.legs.answered().filter(is_party).all(|leg| leg.is_silent && !leg.is_holding);
         if is_open && self.legs.any(LegStep::Answered) && nobody_speaks {
             self.end(turn, EndCause::RtpTimeout, EndedBy::System);
         }
@@ -66,6 +72,10 @@ impl Call {
                 return Err(Odd);
             }
             Some(LegStep::Answered) => return Err(Odd),
+        }
+        if let Some(place) = self.supervisor_of(leg) {
+            self.supervisor_answered(turn, place);
+            return Ok(());
         }
         match self.phase {
             Phase::Asking { .. } if is_first => {
@@ -95,6 +105,11 @@ impl Call {
             LegStep::Closed => return Ok(()),
             LegStep::Answered => return Err(Odd),
         }
+        if let Some(place) = self.supervisor_of(leg) {
+            self.supervisor_left(turn, place);
+            return Ok(());
+        }
+        let known = self.legs.get_mut(leg).ok_or(Odd)?;
         known.close(turn.wall);
         match self.phase {
             Phase::Asking { .. } => self.end(turn, failure.cause(), blame(failure, role)),
@@ -107,6 +122,10 @@ impl Call {
     }
 
     pub(super) fn leg_ended(&mut self, turn: &mut Turn, leg: LegId, departure: Departure) -> Fits {
+        if let Some(place) = self.supervisor_of(leg) {
+            self.supervisor_left(turn, place);
+            return Ok(());
+        }
         let known = self.legs.get_mut(leg).ok_or(Odd)?;
         let (was, by) = (known.step, person_of(known.role));
         known.close(turn.wall);
@@ -144,6 +163,7 @@ fn person_of(role: LegRole) -> EndedBy {
         LegRole::Caller => EndedBy::Caller,
         LegRole::Agent => EndedBy::Agent,
         LegRole::External => EndedBy::Trunk,
+        LegRole::Supervisor => EndedBy::System,
     }
 }
 
@@ -152,6 +172,7 @@ fn blame(failure: LegFailure, role: LegRole) -> EndedBy {
     match (role, failure) {
         (_, LegFailure::Overload | LegFailure::Cancelled) => EndedBy::System,
         (LegRole::External, _) => EndedBy::Trunk,
+        (LegRole::Supervisor, _) => EndedBy::System,
         (LegRole::Agent | LegRole::Caller, LegFailure::Busy | LegFailure::Declined) => EndedBy::Agent,
         (LegRole::Agent | LegRole::Caller, _) => EndedBy::System,
     }

@@ -145,7 +145,8 @@ impl Legs {
         self.legs.iter_mut()
     }
 
+    /// The parties; supervisors are not shown.
     pub fn views(&self) -> Vec<LegView> {
-        self.legs.iter().map(Leg::view).collect()
+        self.legs.iter().filter(|leg| leg.role != LegRole::Supervisor).map(Leg::view).collect()
     }
 }

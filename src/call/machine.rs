@@ -10,13 +10,16 @@
 //! ```
 //!
 //! This file holds the value, its construction and the dispatch of inputs. `seeking` finds somebody to talk to,
-//! `happenings` are what parties do, `ending` ends, `view` tells.
+//! `happenings` are what parties do, `wishes` and `supervision` what people ask, `audio` who hears whom, `ending` ends,
+//! `view` tells.
 
 use crate::events::EventKind;
 use crate::types::{AgentId, CallId, CallKind, CardId, EndCause, EndedBy, Ids, LegId, LegRole, Party, Time, TrunkId, Wall};
 
+use super::audio::Told;
 use super::legs::{Leg, LegStep, Legs};
 use super::offer::{Offer, Pops};
+use super::supervision::Supervisor;
 use super::tape::Tape;
 use super::turn::Turn;
 use super::words::{AgentDoing, Arrival, Caller, DialTo, Effect, Goal, Hints, Input, Limits, Origination, Person};
@@ -33,6 +36,10 @@ pub struct Call {
     pub(super) legs: Legs,
     pub(super) pops: Pops,
     pub(super) phase: Phase,
+    /// Whose side put the other on hold through the API.
+    pub(super) held_by: Option<LegId>,
+    pub(super) supervisors: Vec<Supervisor>,
+    pub(super) told: Told,
     longest_until: Time,
 }
 
@@ -188,6 +195,9 @@ impl Call {
             legs: Legs::starting_with(first),
             pops: Pops::default(),
             phase,
+            held_by: None,
+            supervisors: Vec::new(),
+            told: Told::default(),
             longest_until: now + limits.longest,
         };
         new.facts.agent = new.usual_agent();
@@ -219,6 +229,7 @@ impl Call {
         if self.take(&mut turn, input).is_err() {
             turn.push(Effect::Unexpected { state, input: name, leg });
         }
+        self.settle_audio(&mut turn);
         self.finish_when_quiet(&mut turn);
         turn.into_effects()
     }
@@ -272,7 +283,7 @@ impl Call {
         match &self.phase {
             Phase::Asking { until } => Some(self.longest_until.min(*until)),
             Phase::Seeking(seek) => seek.offers.iter().map(Offer::until).chain([self.longest_until]).min(),
-            Phase::Talking { .. } => Some(self.longest_until),
+            Phase::Talking { .. } => self.next_supervisors_deadline().into_iter().chain([self.longest_until]).min(),
             Phase::Ended(end) => (!end.is_finished).then_some(end.linger_until),
         }
     }
@@ -308,7 +319,8 @@ impl Call {
             _ if self.longest_until <= turn.now => self.end(turn, EndCause::TooLong, EndedBy::System),
             Phase::Asking { until } if *until <= turn.now => self.end(turn, EndCause::NoAnswer, EndedBy::System),
             Phase::Seeking(_) => self.pass_offer_deadlines(turn),
-            Phase::Asking { .. } | Phase::Talking { .. } => {}
+            Phase::Talking { .. } => self.pass_supervisors_deadlines(turn),
+            Phase::Asking { .. } => {}
         }
     }
 }

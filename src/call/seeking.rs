@@ -146,7 +146,7 @@ impl Call {
                 turn.push(Effect::StopPlaying { leg: first });
                 self.tape.mark(turn, MarkKind::MusicStopped, None);
             }
-            Hearing::Early(callee) => turn.push(Effect::Unbridge { a: first, b: callee }),
+            Hearing::Early(_) => {}
         }
         seek.hearing = wanted;
         let needs_media = matches!(wanted, Hearing::Ringback | Hearing::Music | Hearing::Early(_));
@@ -154,15 +154,15 @@ impl Call {
             seek.has_early_media = true;
             turn.push(Effect::StartEarlyMedia { leg: first });
         }
+        self.settle_audio(turn);
         match wanted {
-            Hearing::Nothing => {}
+            Hearing::Nothing | Hearing::Early(_) => {}
             Hearing::Ringing => turn.push(Effect::Ring { leg: first }),
             Hearing::Ringback => turn.push(Effect::PlayRingback { leg: first }),
             Hearing::Music => {
                 turn.push(Effect::PlayMusic { leg: first });
                 self.tape.mark(turn, MarkKind::MusicStarted, None);
             }
-            Hearing::Early(callee) => turn.push(Effect::Bridge { a: first, b: callee }),
         }
     }
 
@@ -202,8 +202,9 @@ impl Call {
         }
         if !already_bridged {
             self.let_hear(turn, Hearing::Nothing);
-            turn.push(Effect::Bridge { a: self.legs.first(), b: callee });
         }
+        self.phase = Phase::Talking { callee, person };
+        self.settle_audio(turn);
         if let Target::Agent { person, grant, .. } = offer.target {
             self.tape.mark(turn, MarkKind::AgentJoined, Some(person.agent.as_str()));
             turn.push(match grant {
@@ -214,7 +215,6 @@ impl Call {
         }
         losers.into_iter().for_each(|loser| settle(turn, loser, OfferOutcome::AnsweredElsewhere));
         self.facts.answered_at = Some(turn.wall);
-        self.phase = Phase::Talking { callee, person };
         self.emit(turn, EventKind::CallAnswered);
         Ok(())
     }

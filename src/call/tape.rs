@@ -4,7 +4,7 @@ use crate::events::MarkKind;
 use crate::types::{Ids, LegId, RecordingId};
 
 use super::turn::Turn;
-use super::words::Effect;
+use super::words::{Effect, RecordingAction, Refusal};
 
 /// The recording of the call. Trouble with it never ends the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,37 @@ pub(super) enum Tape {
     /// To be started with the client's answer.
     Wanted,
     Running(RecordingId),
+    /// Runs and leaves out what is said.
+    Shut(RecordingId, Shut),
     /// The recorder gave up; what it saved stays with the call.
     Broken(RecordingId),
     Finished(RecordingId),
+}
+
+/// Why a running recording leaves out what is said, and what opens it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shut {
+    Paused,
+    Masked,
+    Stopped,
+}
+
+impl Shut {
+    fn name(self) -> &'static str {
+        match self {
+            Shut::Paused => "paused",
+            Shut::Masked => "masked",
+            Shut::Stopped => "stopped",
+        }
+    }
+
+    fn marks(self) -> (MarkKind, MarkKind) {
+        match self {
+            Shut::Paused => (MarkKind::Paused, MarkKind::Unpaused),
+            Shut::Masked => (MarkKind::Masked, MarkKind::Unmasked),
+            Shut::Stopped => (MarkKind::Stopped, MarkKind::Started),
+        }
+    }
 }
 
 impl Tape {
@@ -27,7 +55,7 @@ impl Tape {
     pub fn id(self) -> Option<RecordingId> {
         match self {
             Tape::Forbidden | Tape::Wanted => None,
-            Tape::Running(id) | Tape::Broken(id) | Tape::Finished(id) => Some(id),
+            Tape::Running(id) | Tape::Shut(id, _) | Tape::Broken(id) | Tape::Finished(id) => Some(id),
         }
     }
 
@@ -41,21 +69,21 @@ impl Tape {
     }
 
     pub fn mark(self, turn: &mut Turn, kind: MarkKind, label: Option<&str>) {
-        if let Tape::Running(_) = self {
+        if let Tape::Running(_) | Tape::Shut(..) = self {
             turn.push(Effect::MarkRecording { kind, label: label.map(str::to_owned) });
         }
     }
 
     /// Someone joins who must not be recorded: any `record = false` wins over what was recorded before.
     pub fn forbid(&mut self, turn: &mut Turn) {
-        if let Tape::Running(_) | Tape::Broken(_) = self {
+        if let Tape::Running(_) | Tape::Shut(..) | Tape::Broken(_) = self {
             turn.push(Effect::FinishRecording { keep: false });
         }
         *self = Tape::Forbidden;
     }
 
     pub fn finish(&mut self, turn: &mut Turn) {
-        if let Tape::Running(id) = *self {
+        if let Tape::Running(id) | Tape::Shut(id, _) = *self {
             turn.push(Effect::FinishRecording { keep: true });
             *self = Tape::Finished(id);
         }
@@ -64,12 +92,51 @@ impl Tape {
     /// False when there is nothing that could have failed.
     pub fn fail(&mut self) -> bool {
         match *self {
-            Tape::Running(id) => {
+            Tape::Running(id) | Tape::Shut(id, _) => {
                 *self = Tape::Broken(id);
                 true
             }
             Tape::Broken(_) | Tape::Finished(_) => true,
             Tape::Forbidden | Tape::Wanted => false,
         }
+    }
+
+    /// What an action asks, if the recording is where the action can be done. `stop` outranks a pause; the others undo
+    /// only what their own opposite did.
+    pub fn act(&mut self, turn: &mut Turn, action: RecordingAction) -> Result<(), Refusal> {
+        use RecordingAction as Do;
+        match (*self, action) {
+            (Tape::Forbidden, _) => Err(Refusal::RecordingForbidden),
+            (Tape::Wanted, _) => Err(Refusal::NotRecorded),
+            (Tape::Broken(_), _) => Err(Refusal::RecordingBroken),
+            (Tape::Finished(_), _) => Err(Refusal::RecordingIs("finished")),
+            (Tape::Running(id), Do::Pause) => self.shut(turn, id, Shut::Paused),
+            (Tape::Running(id), Do::Mask) => self.shut(turn, id, Shut::Masked),
+            (Tape::Running(id), Do::Stop) => self.shut(turn, id, Shut::Stopped),
+            (Tape::Shut(id, Shut::Paused | Shut::Masked), Do::Stop) => self.shut(turn, id, Shut::Stopped),
+            (Tape::Shut(id, Shut::Paused), Do::Resume)
+            | (Tape::Shut(id, Shut::Masked), Do::Unmask)
+            | (Tape::Shut(id, Shut::Stopped), Do::Start) => self.open(turn, id),
+            (Tape::Shut(_, shut), _) => Err(Refusal::RecordingIs(shut.name())),
+            (Tape::Running(_), Do::Start | Do::Resume | Do::Unmask) => Err(Refusal::RecordingIs("running")),
+        }
+    }
+
+    fn shut(&mut self, turn: &mut Turn, id: RecordingId, shut: Shut) -> Result<(), Refusal> {
+        if let Tape::Running(_) = self {
+            turn.push(Effect::GateRecording { captures: false });
+        }
+        self.mark(turn, shut.marks().0, None);
+        *self = Tape::Shut(id, shut);
+        Ok(())
+    }
+
+    fn open(&mut self, turn: &mut Turn, id: RecordingId) -> Result<(), Refusal> {
+        if let Tape::Shut(_, shut) = *self {
+            turn.push(Effect::GateRecording { captures: true });
+            self.mark(turn, shut.marks().1, None);
+        }
+        *self = Tape::Running(id);
+        Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! What the world sees of a call, and how the diary is told.
 
 use crate::events::EventKind;
-use crate::types::{AgentId, CallState, CallView, QueueId};
+use crate::types::{AgentId, CallState, CallView, LegRole, QueueId};
 
+use super::legs::Leg;
 use super::machine::{Call, Phase};
 use super::offer::{Offer, OfferStep};
 use super::turn::Turn;
@@ -54,10 +55,15 @@ impl Call {
                     Goal::Person(_) | Goal::Outside { .. } | Goal::Nowhere { .. } => CallState::Ringing,
                 }
             }
-            Phase::Talking { .. } if self.legs.answered().any(|leg| leg.is_holding) => CallState::Held,
+            Phase::Talking { .. } if self.is_held() => CallState::Held,
             Phase::Talking { .. } => CallState::Talking,
             Phase::Ended(_) => CallState::Ended,
         }
+    }
+
+    fn is_held(&self) -> bool {
+        let is_holding = |leg: &Leg| leg.is_holding && leg.role != LegRole::Supervisor;
+        self.held_by.is_some() || self.legs.answered().any(is_holding)
     }
 
     /// Whose call it is while nobody is offered it: the person called, or the person calling.

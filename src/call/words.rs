@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::events::{EventKind, MarkKind, RetractReason};
 use crate::site::User;
 use crate::types::{
-    AgentId, CallId, CardId, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, QueueId, RecordingId, TrunkId,
+    AgentId, CallId, CallState, CardId, EndCause, EndedBy, GrantId, Ids, LegId, Party, PopId, QueueId, RecordingId,
+    SupervisionMode, TrunkId,
 };
 
 /// An agent as a party of a call.
@@ -211,6 +212,89 @@ pub enum AgentDoing {
     Holding,
 }
 
+/// What people ask of a call that goes on; answered at once, by doing it or by saying why not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallWish {
+    /// The other party hears music. `None`: asked by someone who is no party; then the agent's side holds.
+    Hold {
+        by: Option<AgentId>,
+    },
+    Resume {
+        by: Option<AgentId>,
+    },
+    Record(RecordingAction),
+    /// Rings the person's phone and lets them in; for one who is in already, changes the mode.
+    Supervise {
+        person: Person,
+        mode: SupervisionMode,
+    },
+    StopSupervising {
+        agent: AgentId,
+    },
+}
+
+impl CallWish {
+    /// For the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            CallWish::Hold { .. } => "hold",
+            CallWish::Resume { .. } => "resume",
+            CallWish::Record(action) => match action {
+                RecordingAction::Start => "recording start",
+                RecordingAction::Stop => "recording stop",
+                RecordingAction::Pause => "recording pause",
+                RecordingAction::Resume => "recording resume",
+                RecordingAction::Mask => "recording mask",
+                RecordingAction::Unmask => "recording unmask",
+            },
+            CallWish::Supervise { mode: SupervisionMode::Listen, .. } => "listen",
+            CallWish::Supervise { mode: SupervisionMode::Whisper, .. } => "whisper",
+            CallWish::Supervise { mode: SupervisionMode::Barge, .. } => "barge",
+            CallWish::StopSupervising { .. } => "stop supervising",
+        }
+    }
+}
+
+/// What to do with the call's one recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingAction {
+    /// Goes on after `stop`.
+    Start,
+    /// Nothing is captured until `start`. The file stays one, its time line goes on.
+    Stop,
+    Pause,
+    Resume,
+    /// As `pause`, for card numbers and other secrets: the mark says so.
+    Mask,
+    Unmask,
+}
+
+/// Why a wish is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("nobody talks in this call: it is {0:?}")]
+    NotTalking(CallState),
+    #[error("the call is on hold already")]
+    AlreadyHeld,
+    #[error("the call is not on hold")]
+    NotHeld,
+    #[error("this call must not be recorded")]
+    RecordingForbidden,
+    #[error("there is no recording yet")]
+    NotRecorded,
+    #[error("the recorder gave up on this call")]
+    RecordingBroken,
+    #[error("the recording is {0}")]
+    RecordingIs(&'static str),
+    #[error("a party of the call cannot supervise it")]
+    IsParty,
+    #[error("as many supervise this call as may")]
+    TooMany,
+    #[error("this person does not supervise the call")]
+    NotSupervising,
+}
+
 /// What may happen to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -327,10 +411,9 @@ pub enum Effect {
     PlayMusic { leg: LegId },
     /// Ends tone or music.
     StopPlaying { leg: LegId },
-    /// The two hear each other. `b` may be a leg in early media.
-    Bridge { a: LegId, b: LegId },
-    /// They hear each other no more.
-    Unbridge { a: LegId, b: LegId },
+    /// Whom each of these legs hears from now on; legs that are not named go on as they were. Nobody: nothing but what
+    /// is played. A leg may be in early media.
+    Hear(Vec<(LegId, Vec<LegId>)>),
     /// Wait for an agent of the queue. Here and below the engine adds the call's id.
     Enqueue { queue: QueueId, priority: u8, hints: Hints },
     /// Learned about the client after `Enqueue`.
@@ -357,6 +440,8 @@ pub enum Effect {
     RetractPop { pop: PopId, agent: AgentId, reason: RetractReason },
     /// Left is what `client_leg` says, right is what it is sent.
     StartRecording { recording: RecordingId, client_leg: LegId },
+    /// Audio is captured or left out from now on; the time line goes on.
+    GateRecording { captures: bool },
     /// A moment worth finding again.
     MarkRecording { kind: MarkKind, label: Option<String> },
     /// `keep: false`: someone who must not be recorded joined; nothing of it may stay.

@@ -11,7 +11,7 @@ use super::house::House;
 use super::legs::Legs;
 use super::pops::{self, Showing};
 use super::{floor_task, sip_task, tasks, timer};
-use crate::call::{Arrival, Call, Departure, Effect, Goal, Input, LegFailure, Origination};
+use crate::call::{Arrival, Call, CallWish, Departure, Effect, Goal, Input, LegFailure, Origination, Refusal};
 use crate::cards::{Caller, Identity};
 use crate::clock;
 use crate::events::PopCaller;
@@ -34,6 +34,11 @@ pub(super) enum CallMessage {
         event: MediaEvent,
     },
     Input(Input),
+    /// Answered with the call as it is after the wish.
+    Asked {
+        wish: CallWish,
+        reply: oneshot::Sender<Result<CallView, Refusal>>,
+    },
     Identified(Box<Identity>),
 }
 
@@ -177,6 +182,18 @@ impl CallTask {
             let input = tokio::select! {
                 biased;
                 message = messages.recv() => match message {
+                    Some(CallMessage::Asked { wish, reply }) => {
+                        let asked = call.ask(clock::now(), clock::wall(), wish);
+                        let done = asked.map(|effects| (effects, call.view()));
+                        let (effects, answer) = match done {
+                            Ok((effects, view)) => (effects, Ok(view)),
+                            Err(refusal) => (Vec::new(), Err(refusal)),
+                        };
+                        finished = self.carry_out(&call, effects).await;
+                        // Whoever asked may have gone.
+                        let _ = reply.send(answer);
+                        None
+                    }
                     Some(message) => self.read(message).await,
                     None => break,
                 },
@@ -198,6 +215,8 @@ impl CallTask {
     async fn read(&mut self, message: CallMessage) -> Option<Input> {
         match message {
             CallMessage::Input(input) => Some(input),
+            // Answered where the machine is at hand.
+            CallMessage::Asked { .. } => None,
             CallMessage::Identified(identity) => Some(self.identified(identity)),
             CallMessage::NotDialled { leg, error } => {
                 self.legs.close(leg);

@@ -51,8 +51,7 @@ impl CallTask {
             Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
             Effect::PlayMusic { leg } => self.legs.play(leg, PlayKind::Music),
             Effect::StopPlaying { leg } => self.legs.media(leg, |media| MediaCommand::Stop { media }),
-            Effect::Bridge { a, b } => self.legs.bridge(a, b),
-            Effect::Unbridge { a, b } => self.legs.unbridge(a, b),
+            Effect::Hear(changed) => self.legs.hear(changed),
 
             Effect::Identify { who } => self.identify(&who),
             Effect::ShowPop { pop, agent, queue } => self.pop(WaitingPop { pop, agent, queue, asked: clock::now() }),
@@ -63,6 +62,15 @@ impl CallTask {
             }
 
             Effect::StartRecording { recording, client_leg } => self.start_recording(call, recording, client_leg),
+            Effect::GateRecording { captures } => {
+                if let Some(running) = &self.recording {
+                    let gated = self.house.recorder.gate(running.key, captures, clock::now());
+                    if gated.is_err() && !captures {
+                        tracing::error!(recording.id = %running.id, "recording {} could not be paused, and ends here", running.id);
+                        self.legs.media(running.leg, |media| MediaCommand::Untap { media });
+                    }
+                }
+            }
             Effect::MarkRecording { kind, label } => {
                 if let Some(running) = &self.recording {
                     // A refused mark costs a mark, never audio; the recorder counts it.

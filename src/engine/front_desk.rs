@@ -10,7 +10,7 @@ use super::handle::{Actor, Command, CommandError, Readiness};
 use super::house::House;
 use super::{arrivals, floor_task, sip_task, tasks};
 use crate::agents::Wish;
-use crate::call::{Goal, Origination, Person};
+use crate::call::{CallWish, Goal, Origination, Person};
 use crate::clock;
 use crate::events::AgentView;
 use crate::routing::plan_dialled;
@@ -34,6 +34,7 @@ async fn answer(house: Arc<House>, command: Command) {
     // Whoever does not wait for the answer any more does not get it.
     match command {
         Command::Hangup { call, by, reply } => drop(reply.send(hang_up(&house, call, by).await)),
+        Command::Ask { call, wish, reply } => drop(reply.send(ask_call(&house, call, wish).await)),
         Command::Originate { from, to, by: _, reply } => drop(reply.send(originate(&house, from, to).await)),
         Command::SetAgentState { agent, state, reason, by: _, reply } => {
             drop(reply.send(set_agent_state(&house, agent, state, reason).await));
@@ -56,6 +57,21 @@ async fn hang_up(house: &House, call: CallId, by: Actor) -> Result<(), CommandEr
         Actor::System => None,
     };
     inbox.send(CallMessage::Input(crate::call::Input::HangUp { by })).await.map_err(|_| CommandError::Ended)
+}
+
+async fn ask_call(house: &House, call: CallId, wish: CallWish) -> Result<CallView, CommandError> {
+    let inbox = house.calls.inbox(call).ok_or(CommandError::NotFound)?;
+    if let CallWish::Supervise { person, .. } = &wish {
+        let agents = ask_floor(house, floor_task::Order::Agents).await?;
+        let agent = agents.iter().find(|agent| agent.login == person.agent && agent.registered);
+        let agent = agent.ok_or(CommandError::Unreachable)?;
+        if agent.call_id.is_some_and(|its| its != call) {
+            return Err(CommandError::Conflict(person.agent.to_string()));
+        }
+    }
+    let (reply, answer) = oneshot::channel();
+    inbox.send(CallMessage::Asked { wish, reply }).await.map_err(|_| CommandError::Ended)?;
+    answer.await.map_err(|_| CommandError::Ended)?.map_err(CommandError::Refused)
 }
 
 async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<CallView, CommandError> {

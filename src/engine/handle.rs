@@ -6,6 +6,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
 
+use crate::call::{CallWish, Refusal};
 use crate::events::AgentView;
 pub use crate::events::QueueView;
 use crate::types::{AgentId, AgentState, CallId, CallView};
@@ -26,6 +27,8 @@ pub enum CommandError {
     Ended,
     #[error("the agent is on a call: {0}")]
     Conflict(String),
+    #[error("the call refuses: {0}")]
+    Refused(Refusal),
     #[error("not a destination: {0}")]
     BadDestination(String),
     #[error("no route to {0}")]
@@ -53,6 +56,12 @@ pub enum Command {
         call: CallId,
         by: Actor,
         reply: oneshot::Sender<Result<(), CommandError>>,
+    },
+    /// Hold, the recording, supervision: what people ask of a call that goes on.
+    Ask {
+        call: CallId,
+        wish: CallWish,
+        reply: oneshot::Sender<Result<CallView, CommandError>>,
     },
     /// `from`: whose phone rings first; `to`: the destination grammar or a number.
     Originate {
@@ -100,6 +109,11 @@ impl Handle {
 
     pub async fn hangup(&self, call: CallId, by: Actor) -> Result<(), CommandError> {
         self.ask(|reply| Command::Hangup { call, by, reply }).await?
+    }
+
+    /// The call after the wish was done.
+    pub async fn ask_call(&self, call: CallId, wish: CallWish) -> Result<CallView, CommandError> {
+        self.ask(|reply| Command::Ask { call, wish, reply }).await?
     }
 
     pub async fn originate(&self, from: AgentId, to: String, by: Actor) -> Result<CallView, CommandError> {

@@ -199,23 +199,16 @@ impl Legs {
         self.media(leg, |media| MediaCommand::Tap { media, key });
     }
 
-    pub fn bridge(&mut self, a: LegId, b: LegId) {
-        let ports = (self.legs.get(&a).and_then(|leg| leg.port), self.legs.get(&b).and_then(|leg| leg.port));
-        if let (Some(port_a), Some(port_b)) = ports {
-            self.relay(MediaCommand::Bridge { a: port_a.id, b: port_b.id });
-        }
-        for (leg, peer) in [(a, b), (b, a)] {
-            if let Some(leg) = self.legs.get_mut(&leg) {
-                leg.peer = Some(peer);
-            }
-        }
-    }
-
-    pub fn unbridge(&mut self, a: LegId, b: LegId) {
-        self.media(a, |media| MediaCommand::Unbridge { a: media });
-        for leg in [a, b] {
-            if let Some(leg) = self.legs.get_mut(&leg) {
-                leg.peer = None;
+    /// Whom each of these legs hears from now on.
+    pub fn hear(&mut self, changed: Vec<(LegId, Vec<LegId>)>) {
+        for (id, sources) in changed {
+            let ports: Vec<_> = sources.iter().filter_map(|source| self.legs.get(source)?.port.map(|port| port.id)).collect();
+            self.media(id, |media| match ports.first() {
+                None => MediaCommand::Unbridge { a: media },
+                Some(b) => MediaCommand::Bridge { a: media, b: *b },
+            });
+            if let Some(leg) = self.legs.get_mut(&id) {
+                leg.peer = sources.first().copied();
             }
         }
     }

@@ -16,11 +16,15 @@ pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
             (EventKind::RecordingStarted, path.clone())
         }
         RecordingEvent::Failed { path, .. } => (EventKind::RecordingFailed, path.clone()),
+        RecordingEvent::Paused { path, .. } => (EventKind::RecordingPaused, path.clone()),
+        RecordingEvent::Resumed { path, .. } => (EventKind::RecordingResumed, path.clone()),
         RecordingEvent::Ready { path, .. } => (EventKind::RecordingReady, path.clone()),
     };
     let (RecordingEvent::Started { view, .. }
     | RecordingEvent::Failed { view, .. }
     | RecordingEvent::Recovered { view, .. }
+    | RecordingEvent::Paused { view, .. }
+    | RecordingEvent::Resumed { view, .. }
     | RecordingEvent::Ready { view, .. }) = event;
     let is_over = matches!(view.state, RecordingState::Ready | RecordingState::Failed);
     if is_over && house.calls.take_discarded(view.id) {

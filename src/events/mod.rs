@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::site::Strategy;
-use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, Wall};
+use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, SupervisionMode, Wall};
 
 /// One entry of the log before it has a `seq`. In JSON: `{"seq", "at", "type", "call_id", "agent", "data"}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub enum EventKind {
     CallResumed(Box<CallView>),
     #[serde(rename = "call.ended")]
     CallEnded(Box<CallView>),
+    /// A supervisor came in, changed the mode, or left (`mode` null). Addressed to the supervisor: the agent is not told.
+    #[serde(rename = "call.supervised")]
+    CallSupervised(Supervision),
     #[serde(rename = "agent.state_changed")]
     AgentStateChanged(AgentView),
     #[serde(rename = "pop.shown")]
@@ -48,6 +51,8 @@ pub enum EventKind {
     RecordingStarted(Box<RecordingView>),
     #[serde(rename = "recording.paused")]
     RecordingPaused(Box<RecordingView>),
+    #[serde(rename = "recording.resumed")]
+    RecordingResumed(Box<RecordingView>),
     #[serde(rename = "recording.ready")]
     RecordingReady(Box<RecordingView>),
     #[serde(rename = "recording.failed")]
@@ -65,11 +70,13 @@ impl EventKind {
             EventKind::CallHeld(_) => "call.held",
             EventKind::CallResumed(_) => "call.resumed",
             EventKind::CallEnded(_) => "call.ended",
+            EventKind::CallSupervised(_) => "call.supervised",
             EventKind::AgentStateChanged(_) => "agent.state_changed",
             EventKind::PopShown(_) => "pop.shown",
             EventKind::PopRetracted { .. } => "pop.retracted",
             EventKind::RecordingStarted(_) => "recording.started",
             EventKind::RecordingPaused(_) => "recording.paused",
+            EventKind::RecordingResumed(_) => "recording.resumed",
             EventKind::RecordingReady(_) => "recording.ready",
             EventKind::RecordingFailed(_) => "recording.failed",
         }
@@ -93,6 +100,16 @@ pub struct AgentView {
     pub queues: Vec<QueueId>,
     /// Has a live SIP registration.
     pub registered: bool,
+}
+
+/// Who listens to a call, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Supervision {
+    pub supervisor: AgentId,
+    /// Whose side of the call is supervised.
+    pub agent: Option<AgentId>,
+    /// Null: the supervisor is out.
+    pub mode: Option<SupervisionMode>,
 }
 
 /// A queue as `GET queues` shows it.
@@ -229,6 +246,12 @@ pub enum MarkKind {
     Resumed,
     Paused,
     Unpaused,
+    /// Secrets are spoken: nothing is captured until `unmasked`.
+    Masked,
+    Unmasked,
+    /// Somebody switched the recording off and on by hand.
+    Stopped,
+    Started,
 }
 
 /// A stretch that could not be captured.

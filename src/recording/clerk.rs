@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::gate::Gate;
 use super::job::{Block, Job, Opening, Place, Shared};
 use super::sealer::Sealing;
 use super::track::{SAMPLES_PER_MS, Track, position_at};
@@ -37,6 +38,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 pub enum Order {
     Begin(BeginRecording, Place),
     Mark { key: u32, kind: MarkKind, label: Option<String>, at: Time },
+    Gate { key: u32, captures: bool, at: Time },
     Finish { key: u32, at: Time },
     Settle { id: RecordingId, started: Wall },
     Shutdown,
@@ -58,7 +60,11 @@ pub struct Clerk {
 /// A recording that takes audio.
 struct Running {
     id: RecordingId,
+    /// As it began.
+    view: RecordingView,
+    path: String,
     started: Time,
+    gate: Gate,
     tracks: [Track; 2],
     /// Of a 16 kHz file.
     upsamplers: Option<[Upsampler; 2]>,
@@ -119,6 +125,7 @@ impl Clerk {
                     self.send(running.writer, Job::Mark(running.id, Mark { at_ms, kind, label }));
                 }
             }
+            Order::Gate { key, captures, at } => self.gate(key, captures, at),
             Order::Finish { key, at } => {
                 if let Some(running) = self.running.get_mut(&key) {
                     running.finish.get_or_insert(position_at(running.started, at).max(0));
@@ -128,6 +135,17 @@ impl Clerk {
                 let _ = self.sealer.send(Sealing::Settle(Paths::new(&self.config.dir, id, started)));
             }
             Order::Shutdown => {}
+        }
+    }
+
+    fn gate(&mut self, key: u32, captures: bool, at: Time) {
+        let Some(running) = self.running.get_mut(&key) else { return };
+        let so_far_ms = u64::try_from(position_at(running.started, at) / SAMPLES_PER_MS).unwrap_or(0);
+        let view = RecordingView { duration_ms: so_far_ms, ..running.view.clone() };
+        let path = running.path.clone();
+        if running.gate.set(captures, at) {
+            let event = if captures { RecordingEvent::Resumed { view, path } } else { RecordingEvent::Paused { view, path } };
+            (self.on_event)(event);
         }
     }
 
@@ -153,7 +171,8 @@ impl Clerk {
         };
         (self.on_event)(RecordingEvent::Started { view: view.clone(), path: paths.relative.clone() });
         let shared = Arc::new(Shared::new(place));
-        let running = Running::new(begin, self.config.sample_rate, Arc::clone(&shared), self.begun % self.writers.len().max(1));
+        let writer = self.begun % self.writers.len().max(1);
+        let running = Running::new(begin, view.clone(), paths.relative.clone(), Arc::clone(&shared), writer);
         self.begun += 1;
         self.send(running.writer, Job::Open(Box::new(Opening { view, paths, shared })));
         self.running.insert(begin.key, running);
@@ -228,12 +247,14 @@ impl Clerk {
 }
 
 impl Running {
-    fn new(begin: &BeginRecording, sample_rate: u32, shared: Arc<Shared>, writer: usize) -> Self {
+    fn new(begin: &BeginRecording, view: RecordingView, path: String, shared: Arc<Shared>, writer: usize) -> Self {
         Running {
             id: begin.id,
+            path,
             started: begin.started,
+            gate: Gate::default(),
             tracks: [Track::new(begin.started), Track::new(begin.started)],
-            upsamplers: (sample_rate == 16_000).then(Default::default),
+            upsamplers: (view.sample_rate == 16_000).then(Default::default),
             finish: None,
             taken: 0,
             left_out_since: None,
@@ -241,6 +262,7 @@ impl Running {
             has_ended: [false; 2],
             shared,
             writer,
+            view,
         }
     }
 
@@ -258,7 +280,7 @@ impl Running {
         });
         self.has_ended[side] = frame.is_end();
         self.last_arrival[side] = self.last_arrival[side].max(frame.arrival);
-        if !frame.is_end() {
+        if !frame.is_end() && self.gate.lets_in(frame.arrival) {
             self.tracks[side].insert(frame);
         }
         lost

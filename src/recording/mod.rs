@@ -13,7 +13,8 @@
 
 mod clerk; //      empties the taps, places audio, hands blocks on
 mod disk; //       what is asked of a disk, as a trait
-pub mod files; //  where recordings lie, opening them
+pub mod files;
+mod gate; //  where recordings lie, opening them
 mod job; //        what the clerk hands to a writer
 mod notes; //      marks and gaps beside the growing audio
 pub mod peaks; //  loudness for the player's waveform
@@ -93,6 +94,10 @@ pub enum RecordingEvent {
     Failed { view: RecordingView, path: String },
     /// The disk took audio again; what was lost meanwhile stands in the view's gaps.
     Recovered { view: RecordingView, path: String },
+    /// Nothing is captured from here on; the view's `duration_ms` says where that is.
+    Paused { view: RecordingView, path: String },
+    /// It is again.
+    Resumed { view: RecordingView, path: String },
     /// Complete, on the disk and under its final name.
     Ready { view: RecordingView, path: String },
 }
@@ -180,6 +185,12 @@ impl Recorder {
     /// Writes down a moment worth finding again; an unknown key is ignored.
     pub fn mark(&self, key: u32, kind: MarkKind, label: Option<String>, at: Time) -> Result<(), RecordingError> {
         self.order(Order::Mark { key, kind, label, at })
+    }
+
+    /// Whether what is heard from `at` on is captured; what is left out becomes silence on the same time line. `Paused` or
+    /// `Resumed` follows. An unknown key is ignored. Whoever is refused must end the tap: a secret must not be kept.
+    pub fn gate(&self, key: u32, captures: bool, at: Time) -> Result<(), RecordingError> {
+        self.order(Order::Gate { key, captures, at })
     }
 
     /// The call ended at `at`. `Ready` follows within a second on a healthy disk.

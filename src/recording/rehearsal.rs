@@ -249,6 +249,8 @@ impl Stage {
             RecordingEvent::Started { .. } => "started",
             RecordingEvent::Failed { .. } => "failed",
             RecordingEvent::Recovered { .. } => "recovered",
+            RecordingEvent::Paused { .. } => "paused",
+            RecordingEvent::Resumed { .. } => "resumed",
             RecordingEvent::Ready { .. } => "ready",
         };
         self.events.lock().unwrap().iter().map(name).collect()
@@ -260,6 +262,8 @@ impl Stage {
                 RecordingEvent::Started { view, .. }
                 | RecordingEvent::Failed { view, .. }
                 | RecordingEvent::Recovered { view, .. }
+                | RecordingEvent::Paused { view, .. }
+                | RecordingEvent::Resumed { view, .. }
                 | RecordingEvent::Ready { view, .. },
             ) => view.clone(),
             None => panic!("no event yet"),
@@ -571,6 +575,28 @@ fn marks_are_in_the_notes_while_it_grows_and_in_the_view_when_it_is_ready() {
     stage.clerk.obey(Order::Settle { id, started: STARTED_WALL });
     stage.run_to(2420);
     assert!(!path.exists());
+}
+
+#[test]
+fn what_is_said_while_it_is_paused_is_silence_on_the_same_time_line() {
+    let mut stage = Stage::new(8000);
+    let id = stage.begin(1);
+    stage.bring(both(0, 3000));
+    stage.run_to(1000);
+    stage.clerk.obey(Order::Gate { key: KEY, captures: false, at: at(1000) });
+    stage.run_to(2000);
+    assert_eq!((stage.events().last(), stage.last_view().duration_ms), (Some(&"paused"), 1000));
+    stage.clerk.obey(Order::Gate { key: KEY, captures: true, at: at(2000) });
+    stage.run_to(2500);
+    assert_eq!(stage.events(), ["started", "paused", "resumed"]);
+    stage.finish(3000);
+    stage.run_to(3400);
+    let audio = stage.audio(id);
+    assert_eq!(audio.ms(), 3000);
+    audio.assert_tones(0, 980);
+    // The last packet that came before the gate shut lies behind its arrival.
+    audio.assert_silence(1020, 2000);
+    audio.assert_tones(2020, 2980);
 }
 
 #[test]

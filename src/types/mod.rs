@@ -14,4 +14,4 @@ pub use end::{EndCause, EndedBy};
 pub use ids::{AgentId, CallId, CardId, GrantId, LegId, PopId, QueueId, RecordingId, TrunkId};
 pub use mint::Ids;
 pub use time::{Time, Wall};
-pub use view::{AgentState, CallKind, CallState, CallView, LegRole, LegState, LegView, Party};
+pub use view::{AgentState, CallKind, CallState, CallView, LegRole, LegState, LegView, Party, SupervisionMode};

@@ -37,6 +37,20 @@ pub enum LegRole {
     Caller,
     Agent,
     External,
+    /// Listens in; never shown in a call's `legs`, so that nobody is told of it by them.
+    Supervisor,
+}
+
+/// What a supervisor does in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisionMode {
+    /// Hears both sides, is heard by nobody.
+    Listen,
+    /// Hears both sides, is heard by the agent alone. Never in a recording.
+    Whisper,
+    /// Hears and is heard by everyone.
+    Barge,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]

@@ -12,9 +12,11 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use crate::access::Denied;
+use crate::call::Refusal;
 use crate::engine::CommandError;
 use crate::site::Language;
 use crate::store::StoreError;
+use crate::types::CallState;
 
 /// One sentence in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +196,7 @@ impl From<CommandError> for ApiError {
                 ApiError::not_found(words("Нет такого звонка, оператора или очереди", "There is no such call, agent or queue"))
             }
             CommandError::Ended => conflict("call_ended", words("Звонок уже закончился", "The call has already ended")),
+            CommandError::Refused(refusal) => conflict("call_state", refused(refusal)),
             CommandError::Conflict(why) => conflict(
                 "conflict",
                 words(
@@ -223,6 +226,51 @@ impl From<CommandError> for ApiError {
             )),
             CommandError::Stopping => ApiError::unavailable(words("Сервер останавливается", "The server is stopping")),
         }
+    }
+}
+
+/// Why a call does not do what is asked.
+fn refused(refusal: Refusal) -> Words {
+    match refusal {
+        Refusal::NotTalking(state) => {
+            let state = state_word(state);
+            words(
+                format!("Сейчас нельзя: никто не разговаривает, звонок {}", state.0),
+                format!("Not now: nobody talks, the call {}", state.1),
+            )
+        }
+        Refusal::AlreadyHeld => words("Звонок уже на удержании", "The call is on hold already"),
+        Refusal::NotHeld => words(
+            "Звонок не на удержании этой кнопкой; если удерживает телефон, снимите удержание на нём",
+            "The call is not on hold by this button; if a telephone holds it, resume there",
+        ),
+        Refusal::RecordingForbidden => words("Этот звонок записывать нельзя", "This call must not be recorded"),
+        Refusal::NotRecorded => words("Запись ещё не началась", "The recording has not begun yet"),
+        Refusal::RecordingBroken => words("Запись этого звонка оборвалась из-за сбоя", "The recording of this call broke off"),
+        Refusal::RecordingIs(state) => {
+            let russian = match state {
+                "paused" => "приостановлена",
+                "masked" => "скрыта",
+                "stopped" => "остановлена",
+                "finished" => "закончена",
+                _ => "идёт",
+            };
+            words(format!("Сейчас нельзя: запись {russian}"), format!("Not now: the recording is {state}"))
+        }
+        Refusal::IsParty => words("Нельзя слушать собственный звонок", "You cannot supervise your own call"),
+        Refusal::TooMany => words("Этот звонок уже слушают четверо", "Four people supervise this call already"),
+        Refusal::NotSupervising => words("Вы не подключены к этому звонку", "You are not in this call"),
+    }
+}
+
+fn state_word(state: CallState) -> (&'static str, &'static str) {
+    match state {
+        CallState::Ringing => ("вызывается", "rings"),
+        CallState::Queued => ("ждёт в очереди", "waits in a queue"),
+        CallState::Offered => ("предложен оператору", "is offered to an agent"),
+        CallState::Talking => ("в разговоре", "is talking"),
+        CallState::Held => ("на удержании", "is on hold"),
+        CallState::Ended => ("закончился", "has ended"),
     }
 }
 

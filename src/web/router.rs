@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::later::not_available;
-use super::api::{agents, calls, clients, events, lookup, me, queues, recordings, session};
+use super::api::{agents, calls, clients, events, lookup, me, queues, recordings, session, steering};
 use super::error::{ApiError, words};
 use super::state::AppState;
 use super::{desk, envelope, health, idempotency, live, openapi, sip};
@@ -24,6 +24,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(calls::list, calls::dial))              // GET POST     /calls
         .routes(routes!(calls::show))                           // GET          /calls/{id}
         .routes(routes!(calls::hang_up))                        // POST         /calls/{id}/hangup
+        .routes(routes!(steering::hold))                        // POST         /calls/{id}/hold
+        .routes(routes!(steering::resume))                      // POST         /calls/{id}/resume
+        .routes(routes!(steering::record))                      // POST         /calls/{id}/recording
+        .routes(routes!(steering::supervise, steering::leave))  // POST DELETE  /calls/{id}/supervise
         .routes(routes!(recordings::list))                      // GET          /recordings
         .routes(routes!(recordings::show))                      // GET          /recordings/{id}
         .routes(routes!(recordings::audio))                     // GET          /recordings/{id}/audio
@@ -43,12 +47,9 @@ fn api() -> OpenApiRouter<AppState> {
 fn later() -> Router<AppState> {
     Router::new()
         .route("/me/phone",                     post(not_available))
-        .route("/calls/{id}/hold",              post(not_available))
-        .route("/calls/{id}/resume",            post(not_available))
         .route("/calls/{id}/transfer",          post(not_available))
         .route("/calls/{id}/transfer/complete", post(not_available))
         .route("/calls/{id}/transfer/cancel",   post(not_available))
-        .route("/calls/{id}/recording",         post(not_available))
 }
 
 /// At the root.

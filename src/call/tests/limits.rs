@@ -43,12 +43,12 @@ fn an_answered_caller_who_is_gone_from_the_queue_ends_but_one_in_early_media_nee
 fn a_call_on_hold_may_be_silent() {
     let (mut line, leg) = talking();
     line.feed(Input::LegHeld { leg });
-    assert_eq!(line.turn(), ["anna Holding", "mark Held", "call.held"]);
+    assert_eq!(line.turn(), ["unbridge", "music", "mark MusicStarted", "anna Holding", "mark Held", "call.held"]);
     assert_eq!(line.state(), CallState::Held);
     line.feed(Input::RtpSilent { leg }).feed(Input::RtpSilent { leg: CALLER });
     assert_eq!(line.state(), CallState::Held);
     line.feed(Input::LegResumed { leg });
-    assert_eq!(line.turn(), ["anna Talking", "mark Resumed", "call.resumed"]);
+    assert_eq!(line.turn(), ["silence", "mark MusicStopped", "bridge", "anna Talking", "mark Resumed", "call.resumed"]);
     assert_eq!(line.state(), CallState::Talking);
 }
 

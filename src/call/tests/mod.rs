@@ -4,7 +4,9 @@ mod direct;
 mod limits;
 mod outbound;
 mod queue;
+mod steering;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
@@ -82,6 +84,32 @@ impl Line {
         self.last_dialled()
     }
 
+    /// Asks for something that must be done.
+    fn ask(&mut self, wish: CallWish) -> &mut Self {
+        self.last = self.call.ask(self.now, wall(self.now), wish).expect("it can be done now");
+        self.all.extend(self.last.iter().cloned());
+        self
+    }
+
+    fn refusal(&mut self, wish: CallWish) -> Refusal {
+        let before = self.view();
+        let refusal = self.call.ask(self.now, wall(self.now), wish).expect_err("it cannot be done now");
+        assert_eq!(self.view(), before, "a refusal changes nothing");
+        refusal
+    }
+
+    /// Whom each leg hears, as the media was told in all.
+    fn audible(&self) -> HashMap<LegId, Vec<LegId>> {
+        let mut hears = HashMap::new();
+        for effect in &self.all {
+            if let Effect::Hear(changed) = effect {
+                hears.extend(changed.iter().cloned());
+            }
+        }
+        hears.retain(|_, sources: &mut Vec<LegId>| !sources.is_empty());
+        hears
+    }
+
     fn answer(&mut self, leg: LegId) -> &mut Self {
         self.feed(Input::LegAnswered { leg })
     }
@@ -145,8 +173,9 @@ fn word(effect: &Effect) -> String {
         Effect::PlayRingback { .. } => "ringback".into(),
         Effect::PlayMusic { .. } => "music".into(),
         Effect::StopPlaying { .. } => "silence".into(),
-        Effect::Bridge { .. } => "bridge".into(),
-        Effect::Unbridge { .. } => "unbridge".into(),
+        Effect::Hear(changed) if changed.iter().any(|(_, heard)| !heard.is_empty()) => "bridge".into(),
+        Effect::Hear(_) => "unbridge".into(),
+        Effect::GateRecording { captures } => format!("recording {}", if *captures { "captures" } else { "leaves out" }),
         Effect::Enqueue { queue, .. } => format!("enqueue {queue}"),
         Effect::Hint { .. } => "hint".into(),
         Effect::LeaveQueue { abandoned } => format!("leave {}", if *abandoned { "abandoned" } else { "served" }),

@@ -61,6 +61,7 @@ impl<'a> Outcome<'a> {
             }
             EventKind::RecordingStarted(view)
             | EventKind::RecordingPaused(view)
+            | EventKind::RecordingResumed(view)
             | EventKind::RecordingReady(view)
             | EventKind::RecordingFailed(view) => {
                 if view.state == RecordingState::Ready {
@@ -71,7 +72,10 @@ impl<'a> Outcome<'a> {
                     None => self.recordings.push((view, path)),
                 }
             }
-            EventKind::AgentStateChanged(_) | EventKind::PopShown(_) | EventKind::PopRetracted { .. } => {}
+            EventKind::CallSupervised(_)
+            | EventKind::AgentStateChanged(_)
+            | EventKind::PopShown(_)
+            | EventKind::PopRetracted { .. } => {}
         }
     }
 }

@@ -97,7 +97,7 @@ pub async fn show(State(state): State<AppState>, signed: Signed, Id(id): Id<Call
 }
 
 /// The call as the engine has it, else as the log left it.
-async fn find(state: &AppState, id: CallId) -> Result<CallView, ApiError> {
+pub(super) async fn find(state: &AppState, id: CallId) -> Result<CallView, ApiError> {
     let open = state.engine().active_calls().await.unwrap_or_default();
     if let Some(call) = open.into_iter().find(|call| call.id == id) {
         return Ok(call);

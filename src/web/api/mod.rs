@@ -13,3 +13,4 @@ pub mod me;
 pub mod queues;
 pub mod recordings;
 pub mod session;
+pub mod steering;
