@@ -44,6 +44,9 @@ struct Leg {
     /// The phone whose early media we hear.
     early_fork: Option<u16>,
     trunk: Option<Dialling>,
+    /// Whom it heard first when it last heard anybody.
+    heard_first: Option<LegId>,
+    /// Whom it talks with.
     peer: Option<LegId>,
     /// Our answer to the leg's re-INVITE, held back until the peer has agreed to the same change.
     held_answer: Option<Bytes>,
@@ -77,6 +80,7 @@ impl Leg {
             is_answered: false,
             early_fork: None,
             trunk: None,
+            heard_first: None,
             peer: None,
             held_answer: None,
         }
@@ -207,9 +211,14 @@ impl Legs {
                 None => MediaCommand::Unbridge { a: media },
                 Some(b) => MediaCommand::Bridge { a: media, b: *b },
             });
-            if let Some(leg) = self.legs.get_mut(&id) {
-                leg.peer = sources.first().copied();
+            if let (Some(leg), Some(first)) = (self.legs.get_mut(&id), sources.first()) {
+                leg.heard_first = Some(*first);
             }
+        }
+        // Two who hear each other first are a conversation, also while one holds; a supervisor is nobody's peer.
+        let firsts: HashMap<LegId, Option<LegId>> = self.legs.iter().map(|(id, leg)| (*id, leg.heard_first)).collect();
+        for (id, leg) in &mut self.legs {
+            leg.peer = leg.heard_first.filter(|first| firsts.get(first) == Some(&Some(*id)));
         }
     }
 
@@ -301,6 +310,7 @@ impl Legs {
         }
         if let Some(peer) = leg.peer.and_then(|peer| self.legs.get_mut(&peer)) {
             peer.peer = None;
+            peer.heard_first = None;
         }
     }
 

@@ -132,7 +132,9 @@ impl Legs {
         };
         self.connect(id);
         let after = self.legs.get(&id)?.remote().map_or(Direction::SendRecv, |remote| remote.direction);
-        if before == after || !self.pass_on(peer, after).await {
+        // Whoever is held hears our music, so it is asked to listen whatever the other does: send only, not inactive.
+        let asked = if after.receives() { after } else { Direction::SendOnly };
+        if before == after || !self.pass_on(peer, asked).await {
             self.order(Command::AnswerReInvite { leg: id, status: Status::OK, body: Some(Body::sdp(answer)) }).await;
         } else if let Some(leg) = self.legs.get_mut(&id) {
             leg.held_answer = Some(answer);

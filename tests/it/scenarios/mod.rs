@@ -7,3 +7,4 @@ mod desk;
 mod floor;
 mod load;
 mod pops;
+mod steering;

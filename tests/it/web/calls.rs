@@ -214,3 +214,31 @@ async fn a_stopping_engine_leaves_the_past_readable() {
     let call = house.get(&token, &format!("/calls/{}", super::samples::id(1))).await;
     assert_eq!(call["state"], serde_json::to_value(CallState::Ended).unwrap());
 }
+
+#[tokio::test]
+async fn a_call_that_refuses_says_why_in_the_readers_language() {
+    use perezvon::call::Refusal;
+    use perezvon::engine::CommandError;
+    let house = House::open().await;
+    house.engine().calls = vec![call_of(1, "anna", Some("sales"))];
+    let token = house.token("anna").await;
+    let path = |deed: &str| format!("/calls/{}/{deed}", super::samples::id(1));
+    assert_eq!(house.send(&token, Method::POST, &path("hold"), None).await.0, StatusCode::OK);
+    assert!(house.engine().asked[0].starts_with("hold 01900000"));
+    let refusals = [
+        (Refusal::AlreadyHeld, "hold", "удержании"),
+        (Refusal::RecordingIs("masked"), "resume", "скрыта"),
+        (Refusal::NotTalking(perezvon::types::CallState::Queued), "hold", "очереди"),
+    ];
+    for (refusal, deed, word) in refusals {
+        house.engine().refuses = Some(CommandError::Refused(refusal));
+        let (status, error) = house.send(&token, Method::POST, &path(deed), None).await;
+        assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::CONFLICT, Some("call_state")));
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(word), "{message}");
+    }
+    house.engine().refuses = None;
+    let body = Some(json!({"action": "burn"}));
+    let (status, error) = house.send(&token, Method::POST, &path("recording"), body).await;
+    assert_eq!((status, error["error"]["field"].as_str()), (StatusCode::UNPROCESSABLE_ENTITY, Some("action")));
+}

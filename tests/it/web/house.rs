@@ -342,6 +342,11 @@ async fn answer(mut inbox: mpsc::Receiver<Command>, engine: Arc<Mutex<FakeEngine
                 let known = engine.calls.iter().any(|held| held.id == call);
                 let _ = reply.send(refused.map_or_else(|| known.then_some(()).ok_or(CommandError::NotFound), Err));
             }
+            Command::Ask { call, wish, reply } => {
+                engine.asked.push(format!("{} {call}", wish.name()));
+                let known = engine.calls.iter().find(|held| held.id == call).cloned();
+                let _ = reply.send(refused.map_or_else(|| known.ok_or(CommandError::NotFound), Err));
+            }
             Command::Originate { from, to, reply, .. } => {
                 engine.asked.push(format!("originate {from} to {to}"));
                 let mut call = super::samples::call(500 + engine.asked.len() as u128);

@@ -203,7 +203,8 @@ export interface Lookup {
 }
 
 export type MarkKind =
-  'queued' | 'music_started' | 'music_stopped' | 'agent_joined' | 'agent_left' | 'held' | 'resumed' | 'paused' | 'unpaused';
+  'queued' | 'music_started' | 'music_stopped' | 'agent_joined' | 'agent_left' | 'held' | 'resumed' | 'paused' | 'unpaused'
+  | 'masked' | 'unmasked' | 'stopped' | 'started';
 
 export interface Mark {
   at_ms: number;
@@ -280,7 +281,7 @@ export type AgentEvent = Envelope<'agent.state_changed', Agent>;
 export type PopShown = Envelope<'pop.shown', Pop>;
 export type PopRetracted = Envelope<'pop.retracted', { pop_id: string; reason: RetractReason }>;
 export type RecordingEvent = Envelope<
-  'recording.started' | 'recording.paused' | 'recording.ready' | 'recording.failed',
+  'recording.started' | 'recording.paused' | 'recording.resumed' | 'recording.ready' | 'recording.failed',
   Recording
 >;
 /** One entry of the server's diary. A `switch` over `type` ends in `assertNever`. */
