@@ -109,8 +109,14 @@ pub struct RemoteMedia {
     pub codec: Codec,
     /// The payload type of `codec` on this leg.
     pub payload_type: u8,
-    /// The payload type of telephone-event at 8 kHz; `None` when the leg has none, and then no digits are sent to it.
-    pub dtmf_payload_type: Option<u8>,
+    /// Other codecs that were negotiated, with their payload types: the far end may change to one of them at any packet. Our
+    /// own packets keep to `codec`. A law of G.711 at its static number is understood without being named.
+    pub other_formats: Vec<(u8, Codec)>,
+    /// The payload type of telephone-event and its clock in hertz (8000 or 48000); `None` when the leg has none.
+    pub dtmf: Option<(u8, u32)>,
+    /// Only without telephone-event: keys are sent to the leg as tones in its audio, and tones in its audio are keys. Else no
+    /// digits are sent to such a leg.
+    pub dtmf_inband: bool,
     /// The far end sends to us. When false its audio is not bridged and its silence is not reported.
     pub sends: bool,
     /// The far end receives from us. When false nothing but RTCP is sent.
@@ -127,7 +133,9 @@ impl RemoteMedia {
             rtcp_mux: false,
             codec,
             payload_type: codec.payload_type(),
-            dtmf_payload_type: None,
+            other_formats: Vec::new(),
+            dtmf: None,
+            dtmf_inband: false,
             sends: true,
             receives: true,
             secure: Secure::None,
@@ -138,11 +146,14 @@ impl RemoteMedia {
 /// What is played decides what a tap hears and what ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlayKind {
-    /// Queue and hold music: not tapped; `Bridge` ends it.
+    /// Queue and hold music: not tapped; ends when the leg begins to hear somebody (`Bridge`, or a new source by `Hear`).
     Music,
-    /// Ringback: not tapped; `Bridge` ends it.
+    /// Ringback: not tapped; ends like music.
     Ringback,
-    /// Speech from us: tapped; goes on over `Bridge`.
+    /// Heard while the other party has fallen silent without leaving (a browser that is being reloaded): not tapped; ends like
+    /// music, and with the first audio of anybody the leg hears.
+    Comfort,
+    /// Speech from us: tapped; goes on to its end whoever is heard.
     Prompt,
 }
 
@@ -155,14 +166,27 @@ pub enum MediaCommand {
         media: MediaId,
         remote: RemoteMedia,
     },
-    /// Each hears the other from now on; ends each one's former bridge, and music or ringback playing to either.
+    /// Each hears the other from now on and nobody else; ends each one's former bridge, and music or ringback playing to
+    /// either. The two get each other's keys too.
     Bridge {
         a: MediaId,
         b: MediaId,
     },
-    /// Neither hears the other any more.
+    /// Ends the bridge of `a`: neither hears the other any more.
     Unbridge {
         a: MediaId,
+    },
+    /// The leg hears these legs from now on, mixed, and nobody else; none of them hears it for that. At most 32, and no leg
+    /// is heard by more than 32. Keys (telephone-events) pass only between the two legs of a bridge, which stands as long as
+    /// each is among those whom the other hears: who merely listens gets none.
+    Hear {
+        media: MediaId,
+        sources: Vec<MediaId>,
+    },
+    /// Presses a key for the far end of this leg, as it agreed to get keys: for a digit that came another way (SIP INFO).
+    SendDigit {
+        media: MediaId,
+        digit: char,
     },
     /// Plays in packets of 20 ms, in place of the bridged peer's audio, until the sound ends, `Stop`, another `Play`,
     /// or `Close`. `repeat` plays it for ever.
@@ -204,7 +228,7 @@ pub enum MediaEvent {
     Silent { media: MediaId, for_ms: u64 },
     /// A sound came to its end; not sent for a sound that was stopped or replaced.
     PlayEnded { media: MediaId },
-    /// The leg pressed a key (RFC 4733): `0`–`9`, `*`, `#`, `A`–`D`. Once a press.
+    /// The leg pressed a key (RFC 4733, or a tone if `dtmf_inband`): `0`–`9`, `*`, `#`, `A`–`D`. Once a press.
     Digit { media: MediaId, digit: char },
     /// The browser proved its certificate and the keys are there: audio can flow. Once a leg.
     Secured { media: MediaId },

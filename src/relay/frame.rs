@@ -1,4 +1,4 @@
-//! One packet on its way from the leg that said it to the leg that shall hear it, on the same media thread or across.
+//! One packet on its way from the leg that said it to a leg that shall hear it, on the same media thread or across.
 
 use super::command::MediaId;
 use crate::media::codec::Codec;
@@ -13,15 +13,16 @@ pub(super) const CROSSING_FRAMES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrameKind {
     Audio(Codec),
-    /// RFC 4733.
-    TelephoneEvent,
+    /// RFC 4733; the clock of its timestamp and duration.
+    TelephoneEvent {
+        clock_hz: u32,
+    },
 }
 
 /// A packet without its payload, in the numbers of the stream it came in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameHead {
     pub from: MediaId,
-    pub to: MediaId,
     pub kind: FrameKind,
     pub marker: bool,
     pub ssrc: u32,
@@ -31,6 +32,7 @@ pub(super) struct FrameHead {
 
 /// What passes from one media thread to another.
 pub(super) struct Crossing {
+    pub to: MediaId,
     pub head: FrameHead,
     len: usize,
     payload: [u8; MAX_PAYLOAD_BYTES],
@@ -38,10 +40,10 @@ pub(super) struct Crossing {
 
 impl Crossing {
     /// `None` when the payload is too long.
-    pub fn new(head: FrameHead, bytes: &[u8]) -> Option<Crossing> {
+    pub fn new(to: MediaId, head: FrameHead, bytes: &[u8]) -> Option<Crossing> {
         let mut payload = [0; MAX_PAYLOAD_BYTES];
         payload.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Crossing { head, len: bytes.len(), payload })
+        Some(Crossing { to, head, len: bytes.len(), payload })
     }
 
     pub fn payload(&self) -> &[u8] {

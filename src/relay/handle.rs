@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::command::{BrowserPort, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, MediaPort};
 use super::frame::CROSSING_FRAMES;
+use super::graph::{Change, Graph, MAX_LISTENERS, MAX_SOURCES};
 use super::leg::Outlets;
 use super::net::{Poller, Waker};
 use super::ports::{PortPair, PortPool};
@@ -133,6 +134,9 @@ pub struct Relay {
 struct Inner {
     /// Never held while waiting for anything; media threads do not take it.
     pool: Mutex<Pool>,
+    /// Held while a change is told to the threads, so that all of them hear of changes in one order; that takes
+    /// microseconds.
+    graph: Mutex<Graph>,
     doors: Vec<Door>,
     must_stop: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -146,8 +150,8 @@ struct Pool {
 
 /// The way in to one media thread.
 struct Door {
-    /// Has room for `COMMANDS`, and beside them for one `Open` and one `Close` for each port pair, so that neither is
-    /// ever refused.
+    /// Has room for `COMMANDS`, beside them for what one of them changes in the graph, and for one `Open` and one `Close`
+    /// for each port pair, so that none of these is ever refused.
     orders: SyncSender<Order>,
     waiting: Arc<AtomicUsize>,
     waker: Arc<Waker>,
@@ -155,6 +159,8 @@ struct Door {
 
 /// Commands that may wait for one media thread; further ones are refused.
 const COMMANDS: usize = 4096;
+/// The most legs whose ties one command can change: two legs, and all that either hears, heard, or is heard by.
+const MAX_CHANGES: usize = 2 * (1 + 2 * MAX_SOURCES + MAX_LISTENERS);
 
 impl Relay {
     /// Binds the first ports and starts the media threads. Returns the tap rings, one a thread, in the threads' order.
@@ -177,7 +183,7 @@ impl Relay {
         }
         let (mut doors, mut taps, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (index, crossings) in crossings.into_iter().enumerate() {
-            let (orders, orders_receiver) = sync_channel(COMMANDS + 2 * ports.pairs());
+            let (orders, orders_receiver) = sync_channel(COMMANDS + MAX_CHANGES + 2 * ports.pairs());
             let waiting = Arc::new(AtomicUsize::new(0));
             let (tap, tap_reader) = TapWriter::new();
             let parts = Parts {
@@ -201,7 +207,7 @@ impl Relay {
             taps.push(tap_reader);
         }
         let pool = Mutex::new(Pool { ports, returned });
-        let inner = Inner { pool, doors, must_stop, threads: Mutex::new(threads) };
+        let inner = Inner { pool, graph: Mutex::default(), doors, must_stop, threads: Mutex::new(threads) };
         Ok((Relay { inner: Arc::new(inner) }, taps))
     }
 
@@ -219,6 +225,7 @@ impl Relay {
         let thread = (thread_hint % self.inner.doors.len() as u64) as u16;
         let id = MediaId { thread, pair: pair.index, turn: pair.turn };
         let port = MediaPort { id, rtp_port: pair.rtp_port, rtcp_port: pair.rtp_port + 1 };
+        self.inner.graph().open(id);
         match self.send(thread, Order::Open { id, pair, seed: rand::random() }) {
             Ok(()) => Ok(port),
             Err(_) => Err(PortsExhausted { in_use: 0, resting: 0, unusable: 0 }),
@@ -231,6 +238,7 @@ impl Relay {
         let thread = (thread_hint % self.inner.doors.len() as u64) as u16;
         let id = MediaId { thread, pair: u16::MAX, turn: 0 };
         let ice = IceCredentials { ufrag: String::new(), password: String::new() };
+        self.inner.graph().open(id);
         Ok(BrowserPort { id, port: 0, ice, fingerprint: Fingerprint([0; 32]) })
     }
 
@@ -244,21 +252,45 @@ impl Relay {
 
     /// Sends a command to the thread or threads it concerns. Commands of one caller to one leg keep their order.
     pub fn command(&self, command: MediaCommand) -> Result<(), CommandRefused> {
-        let (media, other) = match &command {
-            MediaCommand::Bridge { a, b } => (*a, Some(*b)),
+        let media = match &command {
+            MediaCommand::Bridge { a, b } => return self.tie(|graph| graph.bridge(*a, *b)),
+            MediaCommand::Unbridge { a } => return self.tie(|graph| graph.unbridge(*a)),
+            MediaCommand::Hear { media, sources } => return self.tie(|graph| graph.hear(*media, sources)),
+            MediaCommand::Close { media } => {
+                self.untie(*media);
+                *media
+            }
             MediaCommand::Connect { media, .. }
-            | MediaCommand::Unbridge { a: media }
+            | MediaCommand::SendDigit { media, .. }
             | MediaCommand::Play { media, .. }
             | MediaCommand::Stop { media }
             | MediaCommand::Tap { media, .. }
             | MediaCommand::Untap { media }
-            | MediaCommand::RestartIce { media, .. }
-            | MediaCommand::Close { media } => (*media, None),
+            | MediaCommand::RestartIce { media, .. } => *media,
         };
-        if let Some(other) = other.filter(|other| other.thread != media.thread) {
-            self.send(other.thread, Order::Command(command.clone()))?;
-        }
         self.send(media.thread, Order::Command(command))
+    }
+
+    /// Changes who hears whom, and tells the threads of all legs that it concerns; all of them or none.
+    fn tie(&self, change: impl FnOnce(&mut Graph) -> Vec<Change>) -> Result<(), CommandRefused> {
+        let mut graph = self.inner.graph();
+        if self.inner.doors.iter().any(|door| door.waiting.load(Ordering::Relaxed) >= COMMANDS) {
+            return Err(CommandRefused::Full);
+        }
+        change(&mut graph).into_iter().try_for_each(|change| self.send(change.leg.thread, Order::Tie(change)))
+    }
+
+    /// Takes a leg that closes out of the graph. Where a thread's queue is full it is not told: its legs know one more leg
+    /// than there is, which costs them nothing but the place.
+    fn untie(&self, media: MediaId) {
+        let mut graph = self.inner.graph();
+        for change in graph.close(media) {
+            let is_full = |door: &Door| door.waiting.load(Ordering::Relaxed) >= COMMANDS;
+            if !self.inner.doors.get(usize::from(change.leg.thread)).is_none_or(is_full) {
+                // It can only fail when the relay has stopped.
+                let _ = self.send(change.leg.thread, Order::Tie(change));
+            }
+        }
     }
 
     /// Ends every media thread and waits for them: a few milliseconds. Open legs say BYE and are closed without events.
@@ -275,7 +307,7 @@ impl Relay {
 
     fn send(&self, thread: u16, order: Order) -> Result<(), CommandRefused> {
         let door = self.inner.doors.get(usize::from(thread)).ok_or(CommandRefused::Stopped)?;
-        let may_always = matches!(order, Order::Open { .. } | Order::Command(MediaCommand::Close { .. }));
+        let may_always = matches!(order, Order::Open { .. } | Order::Tie(_) | Order::Command(MediaCommand::Close { .. }));
         if door.waiting.fetch_add(1, Ordering::Relaxed) >= COMMANDS && !may_always {
             door.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(CommandRefused::Full);
@@ -301,6 +333,10 @@ fn spawn(parts: Parts, waker: &Waker) -> Result<JoinHandle<()>, RelayError> {
 }
 
 impl Inner {
+    fn graph(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell_to_stop(&self) {
         self.must_stop.store(true, Ordering::Relaxed);
         self.doors.iter().for_each(|door| door.waker.ring());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::command::{MediaEvent, MediaId, RemoteMedia};
 use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
+use super::graph::Ties;
 use super::ports::PortPair;
 use super::shield;
 use super::speech::Play;
@@ -39,8 +40,8 @@ pub(super) struct Leg {
     pub(super) reception: Reception,
     pub(super) out: Outgoing,
     pub(super) stats: LegStats,
-    /// The leg that this one hears and is heard by.
-    pub peer: Option<MediaId>,
+    /// Whom it hears, who hears it, who gets its keys.
+    pub ties: Ties,
     pub(super) play: Option<Play>,
     /// Plays so far: tells one sound's packets from the next one's.
     pub(super) plays: u32,
@@ -87,7 +88,7 @@ impl Leg {
             reception: Reception::default(),
             out: Outgoing::new(seed[0], seed[1] as u16, seed[2]),
             stats: LegStats::default(),
-            peer: None,
+            ties: Ties::default(),
             play: None,
             plays: 0,
             tap: None,
@@ -120,7 +121,7 @@ impl Leg {
         self.tend_shield(now);
     }
 
-    /// Takes a packet from the RTP port; what it returns is for the bridged peer.
+    /// Takes a packet from the RTP port; what it returns is for the leg's listeners.
     pub fn hear<'a>(
         &mut self,
         now: Time,
@@ -154,10 +155,11 @@ impl Leg {
         self.stats.packets_received += 1;
         self.stats.bytes_received += packet.payload.len() as u64;
         let kind = self.understand(now, &packet, &remote, outlets)?;
-        let to = self.peer.filter(|_| remote.sends)?;
+        if !remote.sends {
+            return None;
+        }
         let head = FrameHead {
             from: self.id,
-            to,
             kind,
             marker: packet.header.marker,
             ssrc: packet.header.ssrc,
@@ -191,12 +193,14 @@ impl Leg {
         outlets: &mut Outlets,
     ) -> Option<FrameKind> {
         let header = packet.header;
-        if remote.dtmf_payload_type == Some(header.payload_type) {
+        if let Some((payload_type, clock_hz)) = remote.dtmf
+            && payload_type == header.payload_type
+        {
             let event = TelephoneEvent::parse(packet.payload)?;
             if let Some(digit) = self.digits.packet(header.ssrc, header.timestamp, event) {
                 (outlets.on_event)(MediaEvent::Digit { media: self.id, digit });
             }
-            return Some(FrameKind::TelephoneEvent);
+            return Some(FrameKind::TelephoneEvent { clock_hz });
         }
         // A far end that agreed to one law and sends the other is understood all the same.
         let agreed = (remote.payload_type == header.payload_type).then_some(remote.codec);
@@ -300,7 +304,15 @@ impl Leg {
         matches!(self.shield, Shield::Up(_))
     }
 
-    /// A packet of this leg found no way to its peer's thread.
+    /// Who hears a frame of this kind: one after another, `None` after the last. Keys go to the bridged leg alone.
+    pub fn listener(&self, kind: FrameKind, place: usize) -> Option<MediaId> {
+        match kind {
+            FrameKind::Audio(_) => self.ties.listeners.get(place).copied(),
+            FrameKind::TelephoneEvent { .. } => self.ties.keys_to.filter(|_| place == 0),
+        }
+    }
+
+    /// A packet of this leg found no way to a listener's thread.
     pub fn count_dropped_frame(&mut self) {
         self.stats.frames_dropped += 1;
     }

@@ -3,6 +3,7 @@
 
 mod command; //  the words: commands in, events out
 mod frame; //    a packet between two legs
+mod graph; //    who hears whom
 mod handle; //   the door: start, open, command
 mod leg; //      one leg: what it says to us
 mod net; //      epoll, eventfd, recvmmsg

@@ -75,10 +75,10 @@ impl Leg {
         Played::On
     }
 
-    /// Passes a peer's packet on to the far end: only if it comes from the present peer and nothing else is playing.
+    /// Passes a source's packet on to the far end: only if it is still a source and nothing else is playing.
     pub fn say(&mut self, now: Time, head: &FrameHead, payload: &[u8], outlets: &mut Outlets) {
         let Some(remote) = self.remote.clone().filter(|remote| remote.receives) else { return };
-        if self.peer != Some(head.from) || self.play.is_some() {
+        if !self.ties.sources.contains(&head.from) || self.play.is_some() {
             return;
         }
         let source = Source::Peer { leg: stream_key(head.from), ssrc: head.ssrc };
@@ -92,8 +92,8 @@ impl Leg {
                 codec.transcode(remote.codec, audio);
                 self.send_audio(now, place, &remote, audio, true, outlets);
             }
-            FrameKind::TelephoneEvent => {
-                let Some(payload_type) = remote.dtmf_payload_type else { return };
+            FrameKind::TelephoneEvent { .. } => {
+                let Some((payload_type, _)) = remote.dtmf else { return };
                 let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
                 place.marker |= head.marker;
                 self.send(place, payload_type, payload);

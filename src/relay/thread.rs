@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::command::{MediaCommand, MediaEvent, MediaId, PlayKind};
 use super::frame::{Crossing, FrameHead};
+use super::graph::{Change, MAX_LISTENERS};
 use super::leg::{Leg, Outlets};
 use super::net::{BATCH, Batch, Poller, Waker};
 use super::ports::PortPair;
@@ -25,6 +26,7 @@ use crate::types::Time;
 /// What reaches a media thread from outside.
 pub(super) enum Order {
     Open { id: MediaId, pair: PortPair, seed: [u32; 4] },
+    Tie(Change),
     Command(MediaCommand),
 }
 
@@ -172,6 +174,7 @@ impl MediaThread {
             self.parts.orders_waiting.fetch_sub(1, Ordering::Relaxed);
             match order {
                 Order::Open { id, pair, seed } => self.open(poller, id, pair, seed),
+                Order::Tie(change) => self.tie(change),
                 Order::Command(command) => self.command(poller, command),
             }
         }
@@ -205,11 +208,9 @@ impl MediaThread {
                     leg.connect(now, remote);
                 }
             }
-            MediaCommand::Bridge { a, b } => {
-                self.bridge(a, b);
-                self.bridge(b, a);
-            }
-            MediaCommand::Unbridge { a } => self.unbridge(a),
+            // These come as `Order::Tie`.
+            MediaCommand::Bridge { .. } | MediaCommand::Unbridge { .. } | MediaCommand::Hear { .. } => {}
+            MediaCommand::SendDigit { .. } => {}
             MediaCommand::Play { media, sound, repeat, kind } => self.start_play(now, media, sound, repeat, kind),
             MediaCommand::Stop { media } => self.stop_play(media),
             MediaCommand::Tap { media, key } => self.tap(now, media, Some(key)),
@@ -220,30 +221,12 @@ impl MediaThread {
         }
     }
 
-    /// Makes `b` the peer of `a`, if `a` is ours. The other direction is the business of `b`'s thread.
-    fn bridge(&mut self, a: MediaId, b: MediaId) {
-        let Some(one) = leg(&mut self.legs, a).filter(|_| a != b) else { return };
-        let former = one.peer.replace(b);
-        let waits = one.plays_for_waiting();
-        if let Some(former) = former.filter(|former| *former != b) {
-            self.forget_peer(former, a);
-        }
-        if waits {
-            self.stop_play(a);
-        }
-    }
-
-    fn unbridge(&mut self, a: MediaId) {
-        if let Some(b) = leg(&mut self.legs, a).and_then(|leg| leg.peer.take()) {
-            self.forget_peer(b, a);
-        }
-    }
-
-    /// `a` no longer hears `b`, if it still did. A leg of another thread is not told: its packets find no peer here, and
-    /// it hears none from here, which is the same to the ear, and cannot overtake a later `Bridge`.
-    fn forget_peer(&mut self, a: MediaId, b: MediaId) {
-        if let Some(leg) = leg(&mut self.legs, a).filter(|leg| leg.peer == Some(b)) {
-            leg.peer = None;
+    /// A leg hears others than before, or is heard by others.
+    fn tie(&mut self, change: Change) {
+        let Some(leg) = leg(&mut self.legs, change.leg) else { return };
+        leg.ties = change.ties;
+        if change.begins_to_hear && leg.plays_for_waiting() {
+            self.stop_play(change.leg);
         }
     }
 
@@ -276,7 +259,6 @@ impl MediaThread {
         if leg(&mut self.legs, media).is_none() {
             return;
         }
-        self.unbridge(media);
         self.stop_play(media);
         self.tap(now, media, None);
         let Some(mut leg) = self.legs.get_mut(usize::from(media.pair)).and_then(Option::take) else { return };
@@ -328,29 +310,33 @@ impl MediaThread {
         }
     }
 
-    /// Gives a packet to its leg, and what the leg makes of it to the peer.
+    /// Gives a packet to its leg, and what the leg makes of it to all who hear the leg.
     fn hear(&mut self, index: usize, now: Time, source: SocketAddr, bytes: &[u8]) {
         let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
         if let Some((head, payload)) = leg.hear(now, source, bytes, &mut self.parts.outlets) {
-            self.pass_on(now, head, payload);
+            for place in 0..MAX_LISTENERS {
+                let listener = self.legs.get(index).and_then(Option::as_deref).and_then(|leg| leg.listener(head.kind, place));
+                let Some(listener) = listener else { return };
+                self.pass_on(now, listener, &head, payload);
+            }
         }
     }
 
-    fn pass_on(&mut self, now: Time, head: FrameHead, payload: &[u8]) {
-        if head.to.thread == self.parts.index {
-            if let Some(peer) = leg(&mut self.legs, head.to) {
-                peer.say(now, &head, payload, &mut self.parts.outlets);
+    fn pass_on(&mut self, now: Time, to: MediaId, head: &FrameHead, payload: &[u8]) {
+        if to.thread == self.parts.index {
+            if let Some(listener) = leg(&mut self.legs, to) {
+                listener.say(now, head, payload, &mut self.parts.outlets);
             }
             return;
         }
-        let is_on_its_way = Crossing::new(head, payload).is_some_and(|crossing| self.cross(crossing, head.to.thread));
+        let is_on_its_way = Crossing::new(to, *head, payload).is_some_and(|crossing| self.cross(crossing));
         if !is_on_its_way && let Some(leg) = leg(&mut self.legs, head.from) {
             leg.count_dropped_frame();
         }
     }
 
-    fn cross(&self, crossing: Crossing, thread: u16) -> bool {
-        let Some(link) = self.parts.links.get(usize::from(thread)) else { return false };
+    fn cross(&self, crossing: Crossing) -> bool {
+        let Some(link) = self.parts.links.get(usize::from(crossing.to.thread)) else { return false };
         let is_sent = link.crossings.try_send(crossing).is_ok();
         link.waker.ring();
         is_sent
@@ -360,7 +346,7 @@ impl MediaThread {
         for _ in 0..CROSSINGS_A_ROUND {
             let Ok(crossing) = self.parts.crossings.try_recv() else { return };
             self.packets_since_look = self.packets_since_look.saturating_add(1);
-            if let Some(leg) = leg(&mut self.legs, crossing.head.to) {
+            if let Some(leg) = leg(&mut self.legs, crossing.to) {
                 leg.say(clock::now(), &crossing.head, crossing.payload(), &mut self.parts.outlets);
             }
         }

@@ -65,7 +65,7 @@ impl Party {
     pub fn remote(&self) -> RemoteMedia {
         RemoteMedia {
             payload_type: self.payload_type,
-            dtmf_payload_type: self.dtmf_payload_type,
+            dtmf: self.dtmf_payload_type.map(|payload_type| (payload_type, 8000)),
             ..RemoteMedia::new(self.socket.local_addr().unwrap(), self.codec)
         }
     }
