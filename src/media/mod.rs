@@ -12,4 +12,5 @@ pub mod rtcp; //       reports, read and written
 pub mod rtp; //        packets, read and written
 pub mod sound; //      a sound ready to play
 pub mod srtp; //       protection of packets: keys, profiles
+pub mod stun; //       binding requests of ICE, judged and answered
 pub mod tones; //      computed sounds, and the ear of the tests

@@ -70,6 +70,18 @@ pub fn parse(bytes: &[u8]) -> Option<RtpPacket<'_>> {
     Some(RtpPacket { header, payload })
 }
 
+/// Bytes before the payload (and padding): the fixed header, CSRC list and header extension. These SRTP leaves readable.
+/// `None` when they do not fit, or it is not RTP version 2.
+pub fn header_bytes(bytes: &[u8]) -> Option<usize> {
+    let fixed: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+    let mut len = HEADER_BYTES + usize::from(fixed[0] & 0x0f) * 4;
+    if fixed[0] & 0x10 != 0 {
+        let extension: &[u8; 4] = bytes.get(len..)?.first_chunk()?;
+        len += 4 + usize::from(u16::from_be_bytes([extension[2], extension[3]])) * 4;
+    }
+    (fixed[0] >> 6 == 2 && len <= bytes.len()).then_some(len)
+}
+
 /// Whether a packet on a shared port is RTCP (RFC 5761 §4: packet types 192 to 223).
 pub fn is_rtcp(bytes: &[u8]) -> bool {
     matches!(bytes, [_, 192..=223, ..])
@@ -102,6 +114,15 @@ mod tests {
     fn csrc_extension_and_padding_are_not_audio() {
         let rest = [b"cccc" as &[u8], &[0xbe, 0xde, 0, 1], b"eeee", b"audio", &[0, 0, 3]].concat();
         assert_eq!(parse(&packet(0x31, &rest)).unwrap().payload, b"audio");
+    }
+
+    #[test]
+    fn the_header_ends_where_the_payload_begins() {
+        let rest = [b"cccc" as &[u8], &[0xbe, 0xde, 0, 1], b"eeee", b"audio"].concat();
+        assert_eq!(header_bytes(&packet(0x11, &rest)), Some(HEADER_BYTES + 12));
+        assert_eq!(header_bytes(&packet(0, b"")), Some(HEADER_BYTES));
+        assert_eq!(header_bytes(&packet(0x0f, b"short")), None);
+        assert_eq!(header_bytes(&packet(0x10, &[0, 0, 0, 2, 1, 2, 3, 4])), None);
     }
 
     #[test]
