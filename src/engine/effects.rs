@@ -88,7 +88,7 @@ impl CallTask {
             }
             Effect::Finished { cause, ended_by } => {
                 tracing::info!(call.id = %self.id, ?cause, ?ended_by, "call {} ended", self.id);
-                metrics::counter!("perezvon_calls_ended_total", "cause" => format!("{cause:?}")).increment(1);
+                metrics::counter!("perezvon_calls_ended_total", "cause" => cause.word()).increment(1);
             }
             effect => self.order_floor(effect).await,
         }

@@ -89,8 +89,8 @@ async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<Call
         return Err(CommandError::BadDestination(to));
     }
     let plan = arrivals::within_trunk_limit(house, plan_dialled(&site, dialled));
-    if let Goal::Nowhere { why, .. } = &plan.goal {
-        return Err(CommandError::NoRoute(why.clone()));
+    if let Goal::Nowhere { cause, .. } = plan.goal {
+        return Err(CommandError::Nowhere { to: dialled.to_owned(), cause });
     }
     let agents = ask_floor(house, floor_task::Order::Agents).await?;
     let agent =

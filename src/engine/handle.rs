@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::call::{CallWish, Refusal};
 use crate::events::AgentView;
 pub use crate::events::QueueView;
-use crate::types::{AgentId, AgentState, CallId, CallView};
+use crate::types::{AgentId, AgentState, CallId, CallView, EndCause};
 
 /// Who asks: shown in the call's `ended_by` and in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +31,9 @@ pub enum CommandError {
     Refused(Refusal),
     #[error("not a destination: {0}")]
     BadDestination(String),
-    #[error("no route to {0}")]
-    NoRoute(String),
+    /// `to` is what was dialled, `cause` how the call would have ended at once. Words for people are the web's business.
+    #[error("{to} leads nowhere: {cause}")]
+    Nowhere { to: String, cause: EndCause },
     #[error("the agent has no registered phone")]
     Unreachable,
     #[error("too busy, try again")]

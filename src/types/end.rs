@@ -1,5 +1,7 @@
 //! Why a call ended and who ended it. One way to end: a cause that carries the blame.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -40,6 +42,39 @@ pub enum EndCause {
     Merged,
 }
 
+impl EndCause {
+    /// The word of the API, of the database and of metrics' labels: `no_route`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            EndCause::Normal => "normal",
+            EndCause::Abandoned => "abandoned",
+            EndCause::Busy => "busy",
+            EndCause::Declined => "declined",
+            EndCause::NoAnswer => "no_answer",
+            EndCause::Unreachable => "unreachable",
+            EndCause::NoRoute => "no_route",
+            EndCause::NotFound => "not_found",
+            EndCause::Forbidden => "forbidden",
+            EndCause::QueueUnavailable => "queue_unavailable",
+            EndCause::NoCommonCodec => "no_common_codec",
+            EndCause::TrunkFailed => "trunk_failed",
+            EndCause::RtpTimeout => "rtp_timeout",
+            EndCause::TooLong => "too_long",
+            EndCause::Overload => "overload",
+            EndCause::HungUpByApi => "hung_up_by_api",
+            EndCause::ServerRestart => "server_restart",
+            EndCause::Shutdown => "shutdown",
+            EndCause::Merged => "merged",
+        }
+    }
+}
+
+impl fmt::Display for EndCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 /// Who ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -48,4 +83,20 @@ pub enum EndedBy {
     Agent,
     System,
     Trunk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_has_one_word_everywhere() {
+        let words = "normal abandoned busy declined no_answer unreachable no_route not_found forbidden queue_unavailable \
+            no_common_codec trunk_failed rtp_timeout too_long overload hung_up_by_api server_restart shutdown merged";
+        for word in words.split_whitespace() {
+            let cause: EndCause = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(cause.word(), word);
+            assert_eq!(serde_json::to_value(cause).unwrap(), word);
+        }
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -73,24 +74,38 @@ fn refusal_of(response: &mut Response, is_api: bool) -> Option<ApiError> {
     if !is_api || !is_refusal || response.headers().contains_key(CONTENT_TYPE) {
         return None;
     }
-    Some(match status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get(ALLOW).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let said = words(
-                format!("Здесь этого делать нельзя; можно: {allowed}"),
-                format!("This method is not for this address; use: {allowed}"),
-            );
-            ApiError::new(status, "method_not_allowed", said)
-        }
+    match status {
+        // The router adds `Allow` further out: `name_methods`.
+        StatusCode::METHOD_NOT_ALLOWED => None,
         status => {
-            let phrase = status.canonical_reason().unwrap_or("refused");
-            ApiError::new(
-                status,
-                "refused",
-                words(format!("Запрос отклонён: {phrase}"), format!("The request was refused: {phrase}")),
-            )
+            let (code, phrase) = (status.as_u16(), status.canonical_reason().unwrap_or("refused"));
+            let said = words(format!("Запрос отклонён (HTTP {code})"), format!("The request was refused: {phrase}"));
+            Some(ApiError::new(status, "refused", said))
         }
-    })
+    }
+}
+
+/// Stands around the router, because only there a 405 has its `Allow`: says in words which methods there are.
+pub async fn name_methods(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let language = language::of_request(request.headers(), state.site().language);
+    let method = request.method().clone();
+    let mut response = next.run(request).await;
+    let is_bare = response.status() == StatusCode::METHOD_NOT_ALLOWED && !response.headers().contains_key(CONTENT_TYPE);
+    let allowed = response.headers().get(ALLOW).and_then(|value| value.to_str().ok());
+    let Some(allowed) = allowed.filter(|_| is_bare) else { return response };
+    let allowed = allowed.split(',').map(str::trim).collect::<Vec<_>>().join(", ");
+    let said = words(
+        format!("Метод {method} здесь не годится; можно {allowed}"),
+        format!("The method {method} is not for this address; use {allowed}"),
+    );
+    let mut kept = std::mem::take(response.headers_mut());
+    kept.remove(CONTENT_LENGTH);
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        kept.insert(ALLOW, allowed);
+    }
+    response = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", said).render(language);
+    response.headers_mut().extend(kept);
+    response
 }
 
 fn protect(head: &mut HeaderMap, is_api: bool) {

@@ -17,6 +17,7 @@ use crate::engine::CommandError;
 use crate::site::Language;
 use crate::store::StoreError;
 use crate::types::CallState;
+use crate::web::nowhere::leads_nowhere;
 
 /// One sentence in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,10 +214,7 @@ impl From<CommandError> for ApiError {
                     ),
                 ),
             ),
-            CommandError::NoRoute(to) => ApiError::bad_field(
-                "to",
-                words(format!("Ни один маршрут не ведёт к «{to}»"), format!("No route leads to “{to}”")),
-            ),
+            CommandError::Nowhere { to, cause } => leads_nowhere(&to, cause),
             CommandError::Unreachable => {
                 conflict("no_phone", words("У оператора нет телефона на связи", "The agent has no registered phone"))
             }
@@ -280,7 +278,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_speaks_the_asked_language_and_names_the_field() {
-        let refusal = ApiError::from(CommandError::NoRoute("+1555".into()));
+        let refusal = ApiError::from(CommandError::Nowhere { to: "+1555".into(), cause: crate::types::EndCause::NoRoute });
         let mut said = Vec::new();
         for language in [Language::Ru, Language::En] {
             let response = refusal.render(language);

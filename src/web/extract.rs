@@ -116,10 +116,37 @@ fn explain(path: &str, trouble: &serde_json::Error) -> ApiError {
             format!("Значение «{first}» не подходит; годится: {}", quoted.get(1..).unwrap_or_default().join(", ")),
             format!("The value “{first}” does not fit; use one of: {}", quoted.get(1..).unwrap_or_default().join(", ")),
         ),
-        false => words(format!("Значение не подходит: {text}"), format!("The value does not fit: {text}")),
+        false => misfit(text),
     };
     let refusal = ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_field", said);
     if path.is_empty() { refusal } else { refusal.with_field(path) }
+}
+
+/// serde's "invalid type: null, expected a string" in both languages. What has no Russian here is left out there.
+fn misfit(text: &str) -> Words {
+    let en = format!("The value does not fit: {text}");
+    let Some((got, wanted)) = text.split_once(": ").and_then(|(_, rest)| rest.split_once(", expected ")) else {
+        return words("Значение не подходит", en);
+    };
+    let got = match got.split(' ').next().unwrap_or_default() {
+        "null" => "null",
+        "string" => "строка",
+        "integer" | "floating" | "number" => "число",
+        "boolean" => "true или false",
+        "sequence" => "список",
+        "map" => "объект",
+        _ => "другое",
+    };
+    let wanted = match wanted {
+        "a string" | "string" | "str" => "строка",
+        "a boolean" => "true или false",
+        "a sequence" => "список",
+        "a map" => "объект",
+        number if number.starts_with(['u', 'i']) && number[1..].parse::<u8>().is_ok() => "целое число",
+        wanted if wanted.starts_with("struct ") => "объект",
+        _ => return words(format!("Значение не подходит: здесь {got}"), en),
+    };
+    words(format!("Значение не подходит: здесь {got}, а нужно: {wanted}"), en)
 }
 
 fn unknown_name(name: &str, known: &[&str]) -> Words {
@@ -239,6 +266,15 @@ mod tests {
         assert_eq!((status, code, field.as_deref()), (422, "bad_field", Some("numbers[1].e164")));
         assert_eq!(refusal(r#"{"from": "a", "numbers": [{}]}"#).2.as_deref(), Some("numbers[0].e164"));
         assert_eq!(refusal(r#"{"from": "a", "numbers": [{"e16": 1}]}"#).2.as_deref(), Some("numbers[0].e16"));
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_in_one_language_at_a_time() {
+        let words = parse_json::<Wish>(br#"{"from": null}"#).unwrap_err().words;
+        assert_eq!(words.ru, "Значение не подходит: здесь null, а нужно: строка");
+        let words = parse_json::<Wish>(br#"{"from": "a", "numbers": [{"e164": -1}]}"#).unwrap_err().words;
+        assert_eq!(words.ru, "Значение не подходит: здесь число, а нужно: целое число");
+        assert!(words.en.contains("expected u64"), "{}", words.en);
     }
 
     #[test]

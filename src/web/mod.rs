@@ -21,6 +21,7 @@ mod idempotency;
 mod language;
 mod list;
 mod live;
+mod nowhere;
 mod openapi;
 mod range;
 mod router;

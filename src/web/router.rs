@@ -70,13 +70,14 @@ pub fn router(state: AppState) -> Router {
         .route("/docs/", get(openapi::docs_index))
         .route("/docs/{*path}", get(openapi::docs))
         .merge(later());
-    documented
+    let inner = documented
         .nest("/api/v1", api)
         .route("/sip", get(sip::sip))
         .fallback(elsewhere)
         .layer(middleware::from_fn_with_state(state.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(state.clone(), envelope::wrap))
-        .with_state(state)
+        .with_state(state.clone());
+    Router::new().fallback_service(inner).layer(middleware::from_fn_with_state(state, envelope::name_methods))
 }
 
 /// `openapi.json`, for tests and for the UI's types.

@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn null_in_a_patch_is_refused_by_name_where_it_means_nothing() {
+        for field in ["name", "numbers", "phones", "emails", "tags", "fields"] {
+            let trouble = parse_json::<ClientPatch>(format!("{{\"{field}\": null}}").as_bytes()).unwrap_err();
+            assert_eq!((trouble.status.as_u16(), trouble.field.as_deref()), (422, Some(field)));
+            assert!(trouble.words.ru.contains("null") && !trouble.words.ru.contains("expected"), "{}", trouble.words.ru);
+        }
+        for field in ["company", "source", "owner", "language"] {
+            parse_json::<ClientPatch>(format!("{{\"{field}\": null}}").as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
     fn a_patch_tells_null_from_absent() {
         let patch = parse_json::<ClientPatch>(br#"{"company": null, "tags": ["a", "a", " "]}"#).unwrap();
         let patch = patch.check(&Site::default()).unwrap();

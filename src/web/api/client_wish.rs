@@ -37,21 +37,22 @@ pub struct NewClient {
     pub(super) language: Option<String>,
 }
 
-/// Changes to a card: what is absent stays, null empties.
+/// Changes to a card: what is absent stays, null empties what may be without a value. A name cannot, and lists and
+/// fields are emptied by an empty one, so null is refused there: it must not look done when nothing was.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientPatch {
-    #[serde(default)]
-    #[schema(max_length = 200)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 200, value_type = String, required = false)]
     pub(super) name: Option<String>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) company: Option<Option<String>>,
     /// Replaces all numbers.
-    #[serde(default, alias = "phones")]
+    #[serde(default, alias = "phones", deserialize_with = "given")]
     pub(super) numbers: Option<Vec<NumberWish>>,
     /// Replaces all addresses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub(super) emails: Option<Vec<EmailWish>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -59,10 +60,10 @@ pub struct ClientPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) owner: Option<Option<AgentId>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub(super) tags: Option<Vec<String>>,
     /// Merged into the fields; null removes one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Object>)]
     pub(super) fields: Option<Map<String, Value>>,
     #[serde(default, deserialize_with = "present")]
@@ -73,6 +74,11 @@ pub struct ClientPatch {
 /// Tells null from absent: serde's `default` stands for absent.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+}
+
+/// Absent is `None`; null is refused as any other value that is no `T`.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// `"8 495 123-45-67"` or `{"e164": "+74951234567", "kind": "work", …}`.

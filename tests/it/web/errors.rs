@@ -24,9 +24,14 @@ async fn an_unknown_address_and_a_wrong_method_are_json_like_everything_else() {
     }
     let answer = house.http.delete(house.url("/api/v1/calls")).send().await.unwrap();
     let allow = answer.headers()["allow"].to_str().unwrap().to_string();
-    assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
+    assert_eq!(allow, "GET, HEAD, POST");
     let (status, error) = refusal(answer).await;
     assert_eq!((status, error["code"].as_str()), (405, Some("method_not_allowed")));
+    assert_eq!(error["message"], "Метод DELETE здесь не годится; можно GET, HEAD, POST");
+    let answer = house.http.get(house.url("/api/v1/session")).header("accept-language", "en").send().await.unwrap();
+    assert_eq!(answer.headers()["allow"], "POST, DELETE");
+    let (_, error) = refusal(answer).await;
+    assert_eq!(error["message"], "The method GET is not for this address; use POST, DELETE");
 }
 
 #[tokio::test]
@@ -157,13 +162,15 @@ async fn what_this_version_cannot_do_is_a_clear_501() {
 #[tokio::test]
 async fn an_engine_that_refuses_is_told_in_words_and_with_the_right_status() {
     use perezvon::engine::CommandError;
+    use perezvon::types::EndCause;
     let house = House::open().await;
     let token = house.token("anna").await;
     for (refusal, status, field) in [
         (CommandError::Unreachable, 409, None),
         (CommandError::Conflict("x".into()), 409, None),
         (CommandError::BadDestination("<b>".into()), 422, Some("to")),
-        (CommandError::NoRoute("+1".into()), 422, Some("to")),
+        (CommandError::Nowhere { to: "+1".into(), cause: EndCause::NoRoute }, 422, Some("to")),
+        (CommandError::Nowhere { to: "+1".into(), cause: EndCause::TrunkFailed }, 503, None),
         (CommandError::Overloaded, 503, None),
         (CommandError::Stopping, 503, None),
     ] {
