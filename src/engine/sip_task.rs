@@ -137,8 +137,8 @@ impl SipTask {
                     Err(refusal) => self.carry_out(Order::Command(*refusal)),
                 }
             }
-            Event::Registered { user, newest, .. } => {
-                if let Some(newest) = newest {
+            Event::Registered { user, phone, browser, .. } => {
+                if let Some(newest) = phone.or(browser) {
                     self.house.phones.registered(user.clone(), newest.ip());
                 }
                 self.tell_floor(FloorInput::Registered { agent: user });
@@ -164,7 +164,7 @@ impl SipTask {
                     "{source} is no longer banned; {refused} of its requests were refused"
                 );
             }
-            Event::OptionsAnswered { .. } => {}
+            Event::BrowserCame { .. } | Event::OptionsAnswered { .. } => {}
             event => self.tell_call(event),
         }
     }
@@ -219,6 +219,7 @@ fn leg_of(event: &Event) -> Option<(LegId, bool)> {
         Event::Invite { .. }
         | Event::Registered { .. }
         | Event::Unregistered { .. }
+        | Event::BrowserCame { .. }
         | Event::AuthenticationFailed { .. }
         | Event::BanBegan { .. }
         | Event::BanEnded { .. }

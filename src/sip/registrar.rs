@@ -21,6 +21,8 @@ pub struct Binding {
     pub q_thousandths: u16,
     pub instance: Option<String>,
     pub reg_id: Option<u32>,
+    /// Of the digest credentials that registered it.
+    pub username: Text,
     pub call_id: Text,
     pub cseq: u32,
     pub expires_at: Time,
@@ -31,12 +33,26 @@ pub struct Binding {
     pub path: Vec<NameAddr>,
 }
 
+/// A phone as its next registration shows that it is the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phone {
+    pub user: AgentId,
+    pub instance: Option<String>,
+    pub contact: Uri,
+    /// Of its digest credentials.
+    pub username: Text,
+}
+
 /// What a REGISTER asks.
 #[derive(Clone, Debug)]
 pub struct Registration {
     pub contacts: Contacts,
     /// The Expires header, in seconds, for contacts without their own.
     pub expires_seconds: Option<u32>,
+    /// Of the digest credentials that proved the user.
+    pub username: Text,
+    /// What is left of those credentials: nothing is registered for longer.
+    pub longest: Option<Duration>,
     pub call_id: Text,
     pub cseq: u32,
     pub flow: Flow,
@@ -68,9 +84,11 @@ pub enum RegisterError {
 /// A change that others must hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrarChange {
-    /// A phone was added or taken away and `contacts` are left, at least one. `newest`: where the newest of them speaks
-    /// from, unless its connection is gone.
-    Registered { user: AgentId, contacts: usize, newest: Option<SocketAddr> },
+    /// A phone was added, moved or taken away and `contacts` are left, at least one. `phone` and `browser`: where the
+    /// newest of each kind is.
+    Registered { user: AgentId, contacts: usize, phone: Option<SocketAddr>, browser: Option<SocketAddr> },
+    /// A browser registered by a connection that is new to it. Follows `Registered`.
+    BrowserCame { user: AgentId, contact: Uri },
     /// The last phone is gone.
     Unregistered { user: AgentId },
 }
@@ -103,8 +121,8 @@ impl Registrar {
         now: Time,
         user: &AgentId,
         registration: &Registration,
-    ) -> Result<Option<RegistrarChange>, RegisterError> {
-        let before = self.ids(user);
+    ) -> Result<Vec<RegistrarChange>, RegisterError> {
+        let before = self.places(user);
         match &registration.contacts {
             Contacts::All => self.check_removal_of_all(user, registration)?,
             Contacts::These(contacts) => self.check_each(user, registration, contacts)?,
@@ -118,6 +136,29 @@ impl Registrar {
             }
         }
         Ok(self.change_since(user, &before))
+    }
+
+    /// The way to the same phone by another connection than the one that has gone: the newest that it, or a program with
+    /// the same credentials, has registered by (RFC 5626 §5.3 for browsers, which cannot be connected to).
+    pub fn way_back(&self, phone: &Phone) -> Option<Flow> {
+        let bindings = || self.users.get(&phone.user).into_iter().flatten().rev().filter(|binding| binding.is_browser());
+        let same_instance = |binding: &&Binding| phone.instance.is_some() && binding.instance == phone.instance;
+        let same_contact = |binding: &&Binding| binding.contact == phone.contact;
+        let same_credentials = |binding: &&Binding| binding.username == phone.username;
+        let found = bindings().find(same_instance).or_else(|| bindings().find(same_contact));
+        found.or_else(|| bindings().find(same_credentials))?.flow
+    }
+
+    /// The phone that speaks through this flow, when it is one of `user`'s.
+    pub fn phone_on(&self, user: &AgentId, flow: &Flow) -> Option<Phone> {
+        self.users.get(user)?.iter().rev().find(|binding| binding.flow == Some(*flow)).map(|binding| binding.phone(user))
+    }
+
+    /// Forgets the phones that these credentials registered.
+    pub fn forget_credentials(&mut self, user: &AgentId, username: &str) -> Vec<RegistrarChange> {
+        let before = self.places(user);
+        self.retain(user, |binding| binding.username != username);
+        self.change_since(user, &before)
     }
 
     /// The phones of `user`, dearest first (q, then the latest to register).
@@ -151,7 +192,7 @@ impl Registrar {
         let users = self.by_flow.remove(flow).unwrap_or_default();
         let mut changes = Vec::new();
         for user in users {
-            let before = self.ids(&user);
+            let before = self.places(&user);
             self.retain(&user, |binding| binding.flow != Some(*flow) || is_dialable(&binding.contact, flow));
             for binding in self.users.get_mut(&user).into_iter().flatten().filter(|binding| binding.flow == Some(*flow)) {
                 binding.flow = None;
@@ -175,7 +216,7 @@ impl Registrar {
     pub fn handle_timeout(&mut self, now: Time) -> Vec<RegistrarChange> {
         let mut changes = Vec::new();
         while let Some((_, id, user)) = self.expiries.first().filter(|(at, ..)| *at <= now).cloned() {
-            let before = self.ids(&user);
+            let before = self.places(&user);
             self.retain(&user, |binding| binding.id != id);
             changes.extend(self.change_since(&user, &before));
         }
@@ -216,7 +257,8 @@ impl Registrar {
     }
 
     fn granted_seconds(&self, registration: &Registration, contact: &NameAddr) -> u32 {
-        let longest = u32::try_from(self.limits.max_expires.as_secs()).unwrap_or(u32::MAX);
+        let longest = registration.longest.map_or(self.limits.max_expires, |longest| longest.min(self.limits.max_expires));
+        let longest = u32::try_from(longest.max(self.limits.min_expires).as_secs()).unwrap_or(u32::MAX);
         contact.expires_seconds().or(registration.expires_seconds).unwrap_or(longest).min(longest)
     }
 
@@ -240,6 +282,7 @@ impl Registrar {
             q_thousandths: contact.q_thousandths(),
             instance: contact.instance().map(str::to_owned),
             reg_id: contact.reg_id(),
+            username: registration.username.clone(),
             call_id: registration.call_id.clone(),
             cseq: registration.cseq,
             expires_at: now + Duration::from_secs(u64::from(seconds)),
@@ -300,22 +343,44 @@ impl Registrar {
         }
     }
 
-    fn ids(&self, user: &AgentId) -> Vec<u64> {
-        let mut ids: Vec<u64> = self.users.get(user).into_iter().flatten().map(|binding| binding.id).collect();
-        ids.sort_unstable();
-        ids
+    /// Which phones there are, and where.
+    fn places(&self, user: &AgentId) -> Vec<(u64, Option<Flow>)> {
+        let mut places: Vec<_> = self.users.get(user).into_iter().flatten().map(|binding| (binding.id, binding.flow)).collect();
+        places.sort_unstable();
+        places
     }
 
-    fn change_since(&self, user: &AgentId, before: &[u64]) -> Option<RegistrarChange> {
-        let after = self.ids(user);
-        match after.len() {
-            _ if after == before => None,
-            0 => Some(RegistrarChange::Unregistered { user: user.clone() }),
-            contacts => {
-                let newest = self.users.get(user).into_iter().flatten().rev().find_map(|binding| binding.flow);
-                Some(RegistrarChange::Registered { user: user.clone(), contacts, newest: newest.map(|flow| flow.remote) })
-            }
+    fn change_since(&self, user: &AgentId, before: &[(u64, Option<Flow>)]) -> Vec<RegistrarChange> {
+        let after = self.places(user);
+        if after == before {
+            return Vec::new();
         }
+        let Some(bindings) = self.users.get(user) else { return vec![RegistrarChange::Unregistered { user: user.clone() }] };
+        let newest = |is_browser: bool| {
+            bindings.iter().rev().filter(|binding| binding.is_browser() == is_browser).find_map(Binding::address)
+        };
+        let (phone, browser) = (newest(false), newest(true));
+        let registered = RegistrarChange::Registered { user: user.clone(), contacts: after.len(), phone, browser };
+        let came = bindings.iter().filter(|binding| binding.is_browser() && !before.contains(&(binding.id, binding.flow)));
+        let came = came.map(|binding| RegistrarChange::BrowserCame { user: user.clone(), contact: binding.contact.clone() });
+        std::iter::once(registered).chain(came).collect()
+    }
+}
+
+impl Binding {
+    /// Reached by the websocket that it opened, and by nothing else.
+    pub fn is_browser(&self) -> bool {
+        self.flow.is_some_and(|flow| flow.transport.is_websocket())
+    }
+
+    pub fn phone(&self, user: &AgentId) -> Phone {
+        let (instance, contact, username) = (self.instance.clone(), self.contact.clone(), self.username.clone());
+        Phone { user: user.clone(), instance, contact, username }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        let told = || Some(SocketAddr::new(self.contact.host()?.ip()?, 0));
+        self.flow.map(|flow| flow.remote).or_else(told)
     }
 }
 
@@ -327,7 +392,8 @@ impl Registration {
 
 /// Whether the contact names the very address that the closed connection came from, so that we can connect to it.
 fn is_dialable(contact: &Uri, flow: &Flow) -> bool {
-    contact.host().and_then(|host| host.ip()).is_some_and(|ip| ip == flow.remote.ip().to_canonical())
+    let names_it = contact.host().and_then(|host| host.ip()).is_some_and(|ip| ip == flow.remote.ip().to_canonical());
+    names_it && !flow.transport.is_websocket()
 }
 
 #[cfg(test)]
@@ -360,7 +426,7 @@ mod tests {
     }
 
     fn registered(contacts: usize) -> RegistrarChange {
-        RegistrarChange::Registered { user: anna(), contacts, newest: Some(flow(1).remote) }
+        RegistrarChange::Registered { user: anna(), contacts, phone: Some(flow(1).remote), browser: None }
     }
 
     fn ask(contacts: &[&str], expires_seconds: Option<u32>, call_id: &str, cseq: u32, flow: Flow) -> Registration {
@@ -368,7 +434,8 @@ mod tests {
             ["*"] => Contacts::All,
             list => Contacts::These(list.iter().map(|text| NameAddr::parse(&Text::from(*text)).unwrap()).collect()),
         };
-        Registration { contacts, expires_seconds, call_id: call_id.into(), cseq, flow, path: Vec::new() }
+        let (call_id, username) = (call_id.into(), "101".into());
+        Registration { contacts, expires_seconds, username, longest: None, call_id, cseq, flow, path: Vec::new() }
     }
 
     fn uris(registrar: &Registrar) -> Vec<String> {
@@ -380,7 +447,7 @@ mod tests {
         let mut registrar = registrar();
         let list = ["<sip:a@h1>;q=0.2;expires=100", "<sip:a@h2>;expires=200", "<sip:a@h3>;q=0.9"];
         let change = registrar.register(at(0), &anna(), &ask(&list, Some(300), "c", 1, flow(1))).unwrap();
-        assert_eq!(change, Some(registered(3)));
+        assert_eq!(change, [registered(3)]);
         assert_eq!(uris(&registrar), ["sip:a@h2", "sip:a@h3", "sip:a@h1"]);
         assert_eq!(registrar.next_deadline(), Some(at(100)));
         assert_eq!(registrar.handle_timeout(at(99)), []);
@@ -394,7 +461,7 @@ mod tests {
         let mut registrar = registrar();
         registrar.register(at(0), &anna(), &ask(&["<sip:a@h1>"], Some(100), "c", 1, flow(1))).unwrap();
         let change = registrar.register(at(90), &anna(), &ask(&["<sip:a@H1>"], Some(100), "c", 2, flow(1))).unwrap();
-        assert_eq!(change, None);
+        assert_eq!(change, []);
         assert_eq!(registrar.handle_timeout(at(150)), []);
         assert_eq!(registrar.next_deadline(), Some(at(190)));
     }
@@ -449,7 +516,8 @@ mod tests {
         let list = ["<sip:a@10.0.0.1:5060>", "<sip:a@198.51.100.7:5080>"];
         registrar.register(at(0), &anna(), &ask(&list, NO_EXPIRES, "c", 1, flow(1))).unwrap();
         let changes = registrar.flow_closed(&flow(1));
-        assert_eq!(changes, [RegistrarChange::Registered { user: anna(), contacts: 1, newest: None }]);
+        let phone = Some("198.51.100.7:0".parse().unwrap());
+        assert_eq!(changes, [RegistrarChange::Registered { user: anna(), contacts: 1, phone, browser: None }]);
         assert_eq!(uris(&registrar), ["sip:a@198.51.100.7:5080"]);
         assert_eq!(registrar.bindings(&anna())[0].flow, None);
         assert!(registrar.users_on(&flow(1)).is_empty());
@@ -463,5 +531,68 @@ mod tests {
         assert_eq!(brief, Err(RegisterError::TooBrief { min_seconds: 60 }));
         registrar.register(at(0), &anna(), &ask(&["<sip:a@h>"], Some(u32::MAX), "c", 1, flow(1))).unwrap();
         assert_eq!(registrar.next_deadline(), Some(at(3600)));
+    }
+
+    fn browser(connection: u64) -> Flow {
+        Flow { transport: Transport::Wss, connection: ConnectionId(connection), ..flow(443) }
+    }
+
+    fn came(contact: &str) -> RegistrarChange {
+        RegistrarChange::BrowserCame { user: anna(), contact: contact.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_browser_that_comes_by_a_new_connection_is_news_and_a_refresh_is_none() {
+        let mut registrar = registrar();
+        let contact = "<sip:x1@a.invalid;transport=ws>;+sip.instance=\"<urn:uuid:7>\";reg-id=1";
+        registrar.register(at(0), &anna(), &ask(&["<sip:a@h1>"], NO_EXPIRES, "d", 1, flow(1))).unwrap();
+        let ways = (Some(flow(1).remote), Some(browser(5).remote));
+        let both = RegistrarChange::Registered { user: anna(), contacts: 2, phone: ways.0, browser: ways.1 };
+        let mut register = |cseq, by| registrar.register(at(1), &anna(), &ask(&[contact], NO_EXPIRES, "c", cseq, by)).unwrap();
+        assert_eq!(register(1, browser(5)), [both.clone(), came("sip:x1@a.invalid;transport=ws")]);
+        assert_eq!(register(2, browser(5)), []);
+        assert_eq!(register(3, browser(6)), [both, came("sip:x1@a.invalid;transport=ws")]);
+        assert_eq!(registrar.flow_closed(&browser(5)), [], "the old connection is nobody's any more");
+        assert_eq!(registrar.flow_closed(&browser(6)), [registered(1)]);
+    }
+
+    #[test]
+    fn the_way_back_is_by_instance_then_by_contact_then_by_credentials() {
+        let mut registrar = registrar();
+        let with = |instance: &str, user: &str| {
+            format!("<sip:{user}@a.invalid;transport=ws>;+sip.instance=\"<urn:uuid:{instance}>\";reg-id=1")
+        };
+        registrar.register(at(0), &anna(), &ask(&[&with("1", "x1")], NO_EXPIRES, "c", 1, browser(1))).unwrap();
+        registrar.register(at(0), &anna(), &ask(&[&with("2", "x2")], NO_EXPIRES, "d", 1, browser(2))).unwrap();
+        let phone = registrar.phone_on(&anna(), &browser(1)).unwrap();
+        assert_eq!(registrar.way_back(&phone), Some(browser(1)));
+        registrar.register(at(1), &anna(), &ask(&[&with("1", "x3")], NO_EXPIRES, "e", 1, browser(3))).unwrap();
+        assert_eq!(registrar.way_back(&phone), Some(browser(3)), "the same instance");
+        let stranger = Phone { instance: None, contact: "sip:x2@a.invalid;transport=ws".parse().unwrap(), ..phone.clone() };
+        assert_eq!(registrar.way_back(&stranger), Some(browser(2)), "the same contact");
+        let elsewhere = Phone { instance: None, contact: "sip:x9@a.invalid".parse().unwrap(), ..phone.clone() };
+        assert_eq!(registrar.way_back(&elsewhere), Some(browser(3)), "the same credentials, the newest");
+        assert_eq!(registrar.way_back(&Phone { username: "other".into(), ..elsewhere }), None);
+        assert_eq!(registrar.way_back(&Phone { user: AgentId::new("boris"), ..phone }), None);
+    }
+
+    #[test]
+    fn a_browsers_contact_is_never_dialled_whatever_it_names() {
+        let mut registrar = registrar();
+        let asked = ask(&["<sip:a@198.51.100.7;transport=ws>"], NO_EXPIRES, "c", 1, browser(1));
+        registrar.register(at(0), &anna(), &asked).unwrap();
+        assert_eq!(registrar.flow_closed(&browser(1)), [RegistrarChange::Unregistered { user: anna() }]);
+    }
+
+    #[test]
+    fn nothing_is_registered_for_longer_than_its_credentials_hold_and_goes_with_them() {
+        let mut registrar = registrar();
+        let lent = Registration { longest: Some(Duration::from_secs(300)), ..ask(&["<sip:a@h>"], Some(600), "c", 1, flow(1)) };
+        registrar.register(at(0), &anna(), &lent).unwrap();
+        assert_eq!(registrar.next_deadline(), Some(at(300)));
+        let other = Registration { username: "other".into(), ..ask(&["<sip:a@h2>"], Some(600), "d", 1, flow(1)) };
+        registrar.register(at(0), &anna(), &other).unwrap();
+        assert_eq!(registrar.forget_credentials(&anna(), "other"), [registered(1)]);
+        assert_eq!(uris(&registrar), ["sip:a@h"]);
     }
 }

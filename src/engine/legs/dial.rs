@@ -98,7 +98,8 @@ impl Legs {
             user: Some(show.number.as_deref().map_or(Text::constant("anonymous"), Text::from)),
             host: None,
         };
-        let dial = Dial { leg, target, from, to, headers, body: Some(Body::sdp(body)), credentials, max_forwards };
+        let body = Some(Body::sdp(body));
+        let dial = Dial { leg, target, from, to, headers, body, fallback: None, browser: None, credentials, max_forwards };
         let order = Order::Dial { leg, inbox: self.inbox.clone(), command: Command::Invite(Box::new(dial)) };
         // The SIP task only goes away when the server does.
         let _ = self.house.sip.send(order).await;

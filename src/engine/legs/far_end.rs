@@ -15,7 +15,7 @@ impl Legs {
     /// Reads a SIP event; `None` when it is the leg's own business.
     pub(in crate::engine) async fn read(&mut self, event: Event) -> Option<Input> {
         match event {
-            Event::Progress { leg, fork, status, sdp } => self.progressed(leg, fork, status, sdp),
+            Event::Progress { leg, fork, status, sdp, .. } => self.progressed(leg, fork, status, sdp),
             Event::Answered { leg, fork, sdp, .. } => self.answered(leg, fork, sdp).await,
             Event::Failed { leg, failure } => self.failed(leg, &failure).await,
             Event::Cancelled { leg, .. } | Event::Bye { leg, .. } => self.left(leg, Departure::HungUp),
@@ -34,6 +34,7 @@ impl Legs {
             | Event::Invite { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
+            | Event::BrowserCame { .. }
             | Event::AuthenticationFailed { .. }
             | Event::BanBegan { .. }
             | Event::BanEnded { .. }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
+use uuid::Uuid;
 
+use super::lent::Loan;
 use crate::sip::auth::Credentials;
 use crate::sip::wire::{Flow, HeaderName, Host, Request, Response, Status, Text, Transport, Uri};
 use crate::types::{AgentId, LegId, TrunkId};
@@ -44,10 +46,10 @@ pub enum Event {
     /// *Last.* No ACK to our answer for 64*T1; the BYE has been sent.
     AckTimeout { leg: LegId },
     /// A leg that we dial rings or speaks early. `fork` tells the phones of one user apart (and a proxy's branches not).
-    Progress { leg: LegId, fork: u16, status: Status, sdp: Option<Bytes> },
+    Progress { leg: LegId, fork: u16, offered: Offered, status: Status, sdp: Option<Bytes> },
     /// A leg that we dial answered; all its other phones have been told to stop. When `needs_ack`, our INVITE had no
     /// offer, `sdp` is theirs, and the answer must go with `Command::Ack` soon; otherwise the ACK has been sent.
-    Answered { leg: LegId, fork: u16, response: Arc<Response>, sdp: Option<Bytes>, needs_ack: bool },
+    Answered { leg: LegId, fork: u16, offered: Offered, response: Arc<Response>, sdp: Option<Bytes>, needs_ack: bool },
     /// *Last.* A leg that we dial will not answer, or an answered leg's dialog is lost (RFC 5057: 408, 481 and kin).
     Failed { leg: LegId, failure: Failure },
     /// The peer changes or refreshes its session: `AnswerReInvite`. Without `sdp` it asks for our offer.
@@ -62,8 +64,10 @@ pub enum Event {
     Bye { leg: LegId, reason: Option<Text> },
     /// An INFO in the dialog; it has been answered 200.
     InDialog { leg: LegId, request: Arc<Request> },
-    /// A phone was added or taken away; `contacts` are left, and the newest of them speaks from `newest`.
-    Registered { user: AgentId, contacts: usize, newest: Option<SocketAddr> },
+    /// A phone was added, moved or taken away; `contacts` are left. `phone` and `browser`: where the newest of each kind is.
+    Registered { user: AgentId, contacts: usize, phone: Option<SocketAddr>, browser: Option<SocketAddr> },
+    /// A browser of the user registered by a connection that is new to it: it opened, was reloaded, or came back.
+    BrowserCame { user: AgentId, contact: Uri },
     /// The user's last phone is gone: removed, expired or disconnected.
     Unregistered { user: AgentId },
     /// A wrong password or an unknown user.
@@ -138,11 +142,24 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// Which of a dial's offers a phone was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Offered {
+    /// `Dial::body`.
+    Phone,
+    /// `Dial::fallback`.
+    Fallback,
+    /// `Dial::browser`.
+    Browser,
+}
+
 /// Whom to dial.
 #[derive(Clone, Debug)]
 pub enum DialTarget {
     /// All registered phones at once.
     User(AgentId),
+    /// The browser that registered last.
+    Browser(AgentId),
     /// One address; `engine` has looked names up.
     Address { transport: Transport, remote: SocketAddr, uri: Uri },
 }
@@ -158,8 +175,12 @@ pub struct Dial {
     pub to: Identity,
     /// P-Asserted-Identity, Privacy, Diversion, Alert-Info and the like, in this order.
     pub headers: Vec<(HeaderName, Text)>,
-    /// `None`: ask the peer for an offer.
+    /// What phones are offered. `None`, and no `browser` either: ask the peer for an offer.
     pub body: Option<Body>,
+    /// What a phone is offered that refuses `body` with 488.
+    pub fallback: Option<Body>,
+    /// What browsers are offered. They speak another dialect, so with `body` alone they do not ring, nor phones with this.
+    pub browser: Option<Body>,
     pub credentials: Option<Credentials>,
     /// One less than what came in, or 70 for a call that begins here.
     pub max_forwards: u8,
@@ -212,6 +233,12 @@ pub enum Command {
     Cancel {
         leg: LegId,
         reason: Option<Text>,
+    },
+    /// Credentials that are good from now on.
+    Lend(Box<Loan>),
+    /// Ends the credentials that this web session asked for, and what they registered. `None`: everyone's.
+    TakeBack {
+        session: Option<Uuid>,
     },
     /// Is anybody there? Answered by `Event::OptionsAnswered`.
     Options {

@@ -53,12 +53,18 @@ fn of_same_branch(invite: &Request, method: Method) -> Request {
 /// The same request once more, under the next number and a new branch, with `credentials` for the challenge
 /// (RFC 3261 §22.2). Older credentials of the same kind are replaced.
 pub(super) fn with_credentials(request: &Request, via: &Via, (name, value): (HeaderName, Text)) -> Request {
+    let mut again = again(request, via);
+    again.headers.set(name, value);
+    again
+}
+
+/// The same request once more, under the next number and a new branch.
+pub(super) fn again(request: &Request, via: &Via) -> Request {
     let mut again = request.clone();
     again.headers.set_value(HeaderName::Via, via);
     if let Ok(cseq) = request.headers.cseq() {
         again.headers.set_value(HeaderName::CSeq, &CSeq::new(cseq.number.saturating_add(1), cseq.method));
     }
-    again.headers.set(name, value);
     again
 }
 

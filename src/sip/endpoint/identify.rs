@@ -2,7 +2,7 @@
 //! source most closely, else whoever can prove to be a user.
 
 use super::incoming::Incoming;
-use super::{Endpoint, Event, Origin};
+use super::{Endpoint, Event, Loan, Origin};
 use crate::sip::auth::Verdict;
 use crate::sip::wire::{Flow, HeaderName, Method, Request, Status, Text};
 use crate::types::{AgentId, Time};
@@ -11,6 +11,12 @@ impl Endpoint {
     /// The sender of a request as its way tells; `None` for a stranger.
     pub(super) fn sender_of(&self, incoming: &Incoming) -> Option<Origin> {
         self.user_on(&incoming.flow, &incoming.request).map(Origin::User).or_else(|| self.trunk_at(&incoming.flow))
+    }
+
+    /// Whose digest username this is: an extension, or one that was lent.
+    fn user_named(&self, now: Time, username: &str) -> Option<AgentId> {
+        let lent = self.lent.get(now, username).map(|loan| loan.user.clone());
+        lent.or_else(|| self.directory.user(username).map(|user| user.agent.clone()))
     }
 
     /// One user of a flow is the sender whatever From says. Of several (a program that plays many phones on one socket)
@@ -58,36 +64,49 @@ impl Endpoint {
         if !matches!(request.method, Method::Register | Method::Invite) {
             return false;
         }
-        let claimed = self.authenticator.claimed_username(request, &HeaderName::Authorization).or_else(|| {
+        let proves = self.authenticator.claimed_username(request, &HeaderName::Authorization);
+        // Nobody can guess a name that was lent, so whoever says it has signed in.
+        if proves.as_ref().is_some_and(|name| self.lent.get(now, name).is_some()) {
+            return true;
+        }
+        let is_challenge_due = proves.is_none();
+        let claimed = proves.or_else(|| {
             let headers = &request.headers;
             let own = if request.method == Method::Register { headers.to() } else { headers.from() };
             own.ok()?.uri.user_decoded()
         });
         let user = claimed.and_then(|name| self.directory.user(&name)).map(|user| user.agent.clone());
         user.is_some_and(|user| {
-            self.registrar.users_on(flow).contains(&user) || self.penalties.may_prove(now, flow.remote.ip(), &user)
+            self.registrar.users_on(flow).contains(&user)
+                || self.penalties.may_prove(now, flow.remote.ip(), &user)
+                || is_challenge_due && flow.transport.is_websocket() && self.lent.has_any(now, &user)
         })
     }
 
     /// The user that the request's credentials prove. `None`: the answer, a challenge or a refusal, has been sent, without
     /// keeping anything, so that a flood of strangers costs no memory (RFC 3261 §26.3.2.4).
     pub(super) fn authenticate(&mut self, now: Time, incoming: &Incoming) -> Option<(AgentId, Text)> {
-        let directory = &self.directory;
-        let ha1_of = |name: &str| directory.user(name).and_then(|user| user.ha1.as_ref());
+        let (directory, lent) = (&self.directory, &self.lent);
+        let ha1_of = |name: &str| match lent.get(now, name) {
+            Some(loan) => Some(&loan.ha1),
+            None => directory.user(name)?.ha1.as_ref(),
+        };
         let verdict = self.authenticator.verify(now, &incoming.request, &HeaderName::Authorization, ha1_of);
         let source = incoming.flow.remote.ip();
         let is_trunk = directory.trunk_at(incoming.flow.remote).is_some();
         let ban_begins = match &verdict {
             Verdict::Accepted { username } => {
-                let user = self.directory.user(username)?.agent.clone();
+                let user = self.user_named(now, username)?;
                 self.penalties.succeeded(now, source, &user);
                 return Some((user, username.clone()));
             }
             Verdict::Missing => !is_trunk && self.penalties.challenged(now, source),
             Verdict::Stale => false,
+            // A page that slept through the end of its credentials: as good as none.
+            Verdict::Refused { username } if Loan::is_name(username) => !is_trunk && self.penalties.challenged(now, source),
             Verdict::Refused { username } => {
                 self.out.tell(Event::AuthenticationFailed { source });
-                let user = self.directory.user(username).map(|user| &user.agent);
+                let user = directory.user(username).map(|user| &user.agent);
                 !is_trunk && self.penalties.failed(now, source, user)
             }
             Verdict::Malformed(_) => {

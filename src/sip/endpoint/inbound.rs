@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::incoming::Incoming;
-use super::legs::{Leg, Reach, Ringing, Session, State, Unacked};
+use super::legs::{Leg, Ringing, Session, State, Unacked};
 use super::timers::Alarm;
 use super::transactions::TransactionId;
 use super::{Body, CommandError, Endpoint, Event, Origin, build};
@@ -35,7 +35,7 @@ impl Endpoint {
         let leg = self.new_inbound_leg();
         let transaction = self.transactions.start_server(incoming, Some(leg));
         self.transactions.respond(now, transaction, &request.answer(Status::TRYING, None), &mut self.out);
-        let reach = Reach { flow, is_phone: matches!(origin, Origin::User(_)) };
+        let reach = self.reach_of_caller(&origin, incoming);
         let expires = request.headers.expires_seconds().ok().flatten().filter(|seconds| *seconds > 0);
         let expires_at = expires.map(|seconds| now + Duration::from_secs(u64::from(seconds)));
         let ringing = Ringing { transaction, dialog, progress: None, expires_at };

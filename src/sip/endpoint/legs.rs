@@ -9,25 +9,36 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::api::{Body, Failure};
+use super::api::{Body, Failure, Offered};
 use super::incoming::Incoming;
 use super::timers::Alarm;
 use super::transactions::{BranchId, TransactionId};
 use crate::sip::auth::Credentials;
 use crate::sip::dialog::Dialog;
+use crate::sip::registrar::Phone;
 use crate::sip::transaction::{T1, T2, TRANSACTION_TIMEOUT};
 use crate::sip::wire::{Flow, Headers, Response, Text};
 use crate::types::{LegId, Time};
 
 /// How requests in a dialog find the peer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reach {
     /// The last way something came from the peer.
     pub(super) flow: Flow,
     /// A registered phone: always by `flow`, through its NAT, whatever its Contact says.
     pub(super) is_phone: bool,
+    /// Set for browsers: who it is, should it come back by another connection.
+    pub(super) browser: Option<Arc<Phone>>,
+}
+
+impl Reach {
+    /// By this flow and no other.
+    pub(super) fn by(flow: Flow) -> Reach {
+        Reach { flow, is_phone: true, browser: None }
+    }
 }
 
 #[derive(Debug)]
@@ -134,6 +145,10 @@ pub(super) struct Branch {
     pub(super) fork: u16,
     pub(super) transaction: TransactionId,
     pub(super) is_phone: bool,
+    pub(super) browser: Option<Arc<Phone>>,
+    pub(super) offered: Offered,
+    /// For a phone that refuses what it was offered.
+    pub(super) fallback: Option<Body>,
     pub(super) credentials: Option<Box<Credentials>>,
     /// Answered digest challenges.
     pub(super) challenges: u8,

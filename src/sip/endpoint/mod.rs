@@ -14,8 +14,10 @@ mod identify;
 mod inbound;
 mod incoming;
 mod legs;
+mod lent;
 mod outbound;
 mod outbox;
+mod owed;
 mod penalties;
 mod reach;
 mod receive;
@@ -34,13 +36,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 pub use api::{
-    Body, Command, CommandError, Dial, DialTarget, Event, Failure, Identity, LocalFailure, Origin, Output, SendFailure,
+    Body, Command, CommandError, Dial, DialTarget, Event, Failure, Identity, LocalFailure, Offered, Origin, Output, SendFailure,
 };
 pub use config::{Addressing, EndpointConfig, Limits, Listener, Subnet};
 pub use directory::{Directory, DirectoryUser};
+pub use lent::Loan;
 
 use self::legs::{Branch, Legs, Waker};
+use self::lent::Lent;
 use self::outbox::Outbox;
+use self::owed::Owed;
 use self::penalties::{EndedBan, Penalties};
 use self::timers::Timers;
 use self::transactions::{BranchId, Heard, Owner, Transactions, What};
@@ -59,10 +64,12 @@ pub struct Endpoint {
     config: EndpointConfig,
     directory: Arc<Directory>,
     registrar: Registrar,
+    lent: Lent,
     authenticator: Authenticator,
     penalties: Penalties,
     transactions: Transactions,
     legs: Legs,
+    owed: Owed,
     branches: HashMap<BranchId, Branch>,
     /// Open connections; as many as `transport` allows.
     connections: HashSet<ConnectionId>,
@@ -101,8 +108,10 @@ impl Endpoint {
             config,
             directory,
             registrar,
+            lent: Lent::default(),
             transactions: Transactions::new(),
             legs: Legs::default(),
+            owed: Owed::default(),
             branches: HashMap::new(),
             connections: HashSet::new(),
             timers: Timers::new(),
@@ -116,6 +125,7 @@ impl Endpoint {
     pub fn set_directory(&mut self, directory: Arc<Directory>) {
         self.directory = directory;
         let changes = self.registrar.retain_users(|user| self.directory.extension(user).is_some());
+        self.lent.take_back(|loan| self.directory.extension(&loan.user).is_none());
         self.tell_registrar_changes(changes);
     }
 
@@ -155,6 +165,8 @@ impl Endpoint {
             Command::ReInvite { leg, body } => self.re_invite(now, leg, body),
             Command::AnswerReInvite { leg, status, body } => self.answer_re_invite(now, leg, status, body.as_ref()),
             Command::Bye { leg, reason } | Command::Cancel { leg, reason } => self.hang_up(now, leg, reason),
+            Command::Lend(loan) => self.lend(now, *loan),
+            Command::TakeBack { session } => self.take_back(|loan| session.is_none_or(|session| loan.session == session)),
             Command::Options { probe, transport, remote, uri } => self.probe(now, probe, transport, remote, uri),
         }
     }
@@ -233,10 +245,31 @@ impl Endpoint {
     fn tell_registrar_changes(&mut self, changes: impl IntoIterator<Item = RegistrarChange>) {
         for change in changes {
             self.out.tell(match change {
-                RegistrarChange::Registered { user, contacts, newest } => Event::Registered { user, contacts, newest },
+                RegistrarChange::Registered { user, contacts, phone, browser } => {
+                    Event::Registered { user, contacts, phone, browser }
+                }
+                RegistrarChange::BrowserCame { user, contact } => Event::BrowserCame { user, contact },
                 RegistrarChange::Unregistered { user } => Event::Unregistered { user },
             });
         }
+    }
+
+    fn lend(&mut self, now: Time, loan: Loan) -> Result<(), CommandError> {
+        self.take_back(|loan| loan.until <= now)?;
+        if let Some(pushed_out) = self.lent.lend(loan) {
+            let changes = self.registrar.forget_credentials(&pushed_out.user, &pushed_out.username);
+            self.tell_registrar_changes(changes);
+        }
+        Ok(())
+    }
+
+    /// Ends credentials and what they registered. Calls that are running go on.
+    fn take_back(&mut self, ends: impl Fn(&Loan) -> bool) -> Result<(), CommandError> {
+        for loan in self.lent.take_back(ends) {
+            let changes = self.registrar.forget_credentials(&loan.user, &loan.username);
+            self.tell_registrar_changes(changes);
+        }
+        Ok(())
     }
 
     /// Sets the leg's alarm by what its state waits for now.

@@ -9,14 +9,18 @@ use smallvec::SmallVec;
 use super::legs::{AckDue, Branch, Cancel, Dialing, Leg, Reach, Session, State};
 use super::timers::Alarm;
 use super::transactions::{BranchId, Heard, Owner, TransactionId, What};
-use super::{CommandError, Dial, DialTarget, Endpoint, Event, Failure, INBOUND_BIT, Identity, LocalFailure, SendFailure, build};
+use super::{
+    Body, CommandError, Dial, DialTarget, Endpoint, Event, Failure, INBOUND_BIT, Identity, LocalFailure, Offered, SendFailure,
+    build,
+};
 use crate::sip::auth::{self, Credentials};
 use crate::sip::dialog::Dialog;
+use crate::sip::registrar::{Binding, Phone};
 use crate::sip::transaction::TRANSACTION_TIMEOUT;
 use crate::sip::wire::{
     CSeq, Flow, HeaderName, Headers, Host, Method, NameAddr, Reason, Request, Response, SipUri, Status, Text, Transport, Uri,
 };
-use crate::types::{LegId, Time};
+use crate::types::{AgentId, LegId, Time};
 
 /// Challenges answered for one request: the peer's, a proxy's before it, and a nonce that has just grown stale.
 const MAX_CHALLENGES: u8 = 3;
@@ -27,6 +31,7 @@ struct Goal {
     routes: Vec<NameAddr>,
     flow: Flow,
     is_phone: bool,
+    browser: Option<Arc<Phone>>,
 }
 
 impl Endpoint {
@@ -37,12 +42,18 @@ impl Endpoint {
         if self.legs.len() >= self.config.limits.legs || self.transactions.len() >= self.config.limits.transactions {
             return Err(CommandError::Overloaded);
         }
-        let goals = self.goals_of(&dial.target)?;
+        let mut goals = self.goals_of(&dial.target)?;
+        if dial.body.is_some() || dial.browser.is_some() {
+            goals.retain(|goal| dial.offer_for(goal).is_some());
+        }
+        if goals.is_empty() {
+            return Err(CommandError::NotRegistered);
+        }
         let mut branches = Vec::with_capacity(goals.len());
         for (goal, fork) in goals.into_iter().zip(0..) {
             branches.push(self.start_branch(now, &dial, &goal, fork));
         }
-        let reach = Reach { flow: self.unused_flow(), is_phone: false };
+        let reach = Reach { is_phone: false, ..Reach::by(self.unused_flow()) };
         let state = State::Dialing(Dialing { branches, failure: None });
         let credentials = dial.credentials.map(Box::new);
         self.legs.insert(dial.leg, Leg { reach, credentials, state, alarm: Alarm::default() });
@@ -96,7 +107,7 @@ impl Endpoint {
             }
             What::Response(response) => {
                 let response = response.clone();
-                if !self.answer_challenge(now, id, &heard, &response) {
+                if !self.answer_challenge(now, id, &heard, &response) && !self.offer_fallback(now, id, &heard, &response) {
                     self.branch_failed(now, id, build::failure_of(&response));
                 }
             }
@@ -144,6 +155,9 @@ impl Endpoint {
             fork: 0,
             transaction,
             is_phone: false,
+            browser: None,
+            offered: Offered::Phone,
+            fallback: None,
             credentials: None,
             challenges: 0,
             cancel: Cancel::Sent,
@@ -158,20 +172,26 @@ impl Endpoint {
         match target {
             DialTarget::Address { transport, remote, uri } => {
                 let flow = self.config.flow_to(*transport, *remote).ok_or(CommandError::NoListener)?;
-                Ok(SmallVec::from_iter([Goal { uri: uri.clone(), routes: Vec::new(), flow, is_phone: false }]))
+                Ok(SmallVec::from_iter([Goal { uri: uri.clone(), routes: Vec::new(), flow, is_phone: false, browser: None }]))
+            }
+            DialTarget::Browser(user) => {
+                let newest = self.registrar.bindings(user).into_iter().filter(|binding| binding.is_browser());
+                let newest = newest.filter_map(|binding| self.goal_of(user, binding)).take(1);
+                Ok(newest.collect())
             }
             DialTarget::User(user) => {
                 let bindings = self.registrar.bindings(user).into_iter();
-                let goals = bindings.filter_map(|binding| {
-                    let by_flow = binding.flow.filter(|flow| self.is_usable(flow));
-                    let flow = by_flow.or_else(|| self.way_to_contact(&binding.contact))?;
-                    let (uri, routes) = (binding.contact.clone(), binding.path.clone());
-                    Some(Goal { uri, routes, flow, is_phone: by_flow.is_some() })
-                });
-                let goals: SmallVec<[Goal; 2]> = goals.take(self.config.limits.forks).collect();
-                if goals.is_empty() { Err(CommandError::NotRegistered) } else { Ok(goals) }
+                Ok(bindings.filter_map(|binding| self.goal_of(user, binding)).take(self.config.limits.forks).collect())
             }
         }
+    }
+
+    fn goal_of(&self, user: &AgentId, binding: &Binding) -> Option<Goal> {
+        let by_flow = binding.flow.filter(|flow| self.is_usable(flow));
+        let flow = by_flow.or_else(|| self.way_to_contact(&binding.contact))?;
+        let (uri, routes) = (binding.contact.clone(), binding.path.clone());
+        let browser = binding.is_browser().then(|| Arc::new(binding.phone(user)));
+        Some(Goal { uri, routes, flow, is_phone: by_flow.is_some(), browser })
     }
 
     fn start_branch(&mut self, now: Time, dial: &Dial, goal: &Goal, fork: u16) -> BranchId {
@@ -184,6 +204,9 @@ impl Endpoint {
             fork,
             transaction,
             is_phone: goal.is_phone,
+            browser: goal.browser.clone(),
+            offered: if goal.browser.is_some() { Offered::Browser } else { Offered::Phone },
+            fallback: if goal.browser.is_some() { None } else { dial.fallback.clone() },
             credentials: dial.credentials.clone().map(Box::new),
             challenges: 0,
             cancel: Cancel::No,
@@ -220,7 +243,7 @@ impl Endpoint {
         for (name, value) in &dial.headers {
             headers.push(name.clone(), value.clone());
         }
-        build::set_body(&mut request.headers, &mut request.body, dial.body.as_ref());
+        build::set_body(&mut request.headers, &mut request.body, dial.offer_for(goal));
         request
     }
 
@@ -231,13 +254,13 @@ impl Endpoint {
             return self.try_cancel(now, id);
         }
         branch.give_up_at = Some(now + ring_limit);
-        let (leg, fork) = (branch.leg, branch.fork);
+        let (leg, fork, offered) = (branch.leg, branch.fork, branch.offered);
         self.arm_branch(id);
         if response.status != Status::TRYING
             && let Some(leg) = leg
         {
             let sdp = build::sdp_of(&response.headers, &response.body);
-            self.out.tell(Event::Progress { leg, fork, status: response.status, sdp });
+            self.out.tell(Event::Progress { leg, fork, offered, status: response.status, sdp });
         }
     }
 
@@ -257,7 +280,7 @@ impl Endpoint {
         }
         let needs_ack = heard.request.body.is_empty() && !response.body.is_empty();
         let due = ack_due_of(heard.id, &heard.request);
-        let reach = Reach { flow: heard.flow, is_phone: branch.is_phone };
+        let reach = Reach { flow: heard.flow, is_phone: branch.is_phone, browser: branch.browser };
         let mut session = Session::new(dialog, true);
         if needs_ack {
             session.ack_due = Some(due);
@@ -266,7 +289,8 @@ impl Endpoint {
         }
         self.legs.establish(leg, reach, session);
         let sdp = build::sdp_of(&response.headers, &response.body);
-        self.out.tell(Event::Answered { leg, fork: branch.fork, response: response.clone(), sdp, needs_ack });
+        let (fork, offered) = (branch.fork, branch.offered);
+        self.out.tell(Event::Answered { leg, fork, offered, response: response.clone(), sdp, needs_ack });
     }
 
     /// A success that came after the branch was done: a copy of the winning one, or another fork of a proxy's.
@@ -281,7 +305,7 @@ impl Endpoint {
     /// Nobody wants this answer: it is acknowledged and hung up (§13.2.2.4).
     fn decline_answer(&mut self, now: Time, heard: &Heard, response: &Response, credentials: Option<Box<Credentials>>) {
         let Ok(mut dialog) = Dialog::answered(&heard.request, response) else { return };
-        let reach = Reach { flow: heard.flow, is_phone: true };
+        let reach = Reach::by(heard.flow);
         self.send_ack(&dialog, &reach, &ack_due_of(heard.id, &heard.request), None);
         let bye = dialog.request(Method::Bye);
         self.send_request(now, bye, heard.flow, Owner::Bye(credentials));
@@ -346,6 +370,26 @@ impl Endpoint {
         true
     }
 
+    /// Whether the phone refused what it was offered (488, or 415 from those who mean it), and the INVITE is on its way
+    /// again with an offer that asks less.
+    fn offer_fallback(&mut self, now: Time, id: BranchId, heard: &Heard, response: &Response) -> bool {
+        let refuses_offer = matches!(response.status, Status::NOT_ACCEPTABLE_HERE | Status::UNSUPPORTED_MEDIA_TYPE);
+        let Some(branch) = self.branches.get_mut(&id).filter(|branch| refuses_offer && branch.leg.is_some()) else {
+            return false;
+        };
+        let Some(body) = branch.fallback.take() else { return false };
+        let branch_token = self.token();
+        let via = build::via(heard.flow.transport, self.config.name_towards(&heard.flow), &branch_token);
+        let mut request = build::again(&heard.request, &via);
+        build::set_body(&mut request.headers, &mut request.body, Some(&body));
+        let transaction = self.transactions.start_client(now, request, heard.flow, Owner::Branch(id), &mut self.out);
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.transaction = transaction;
+            branch.offered = Offered::Fallback;
+        }
+        true
+    }
+
     /// The request again with an answer to the challenge in `response`; `None` when there is none to give.
     pub(super) fn with_answer(
         &mut self,
@@ -379,6 +423,13 @@ impl Endpoint {
     fn unused_flow(&self) -> Flow {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         Flow { transport: Transport::Udp, local: nowhere, remote: nowhere, connection: crate::sip::wire::ConnectionId::NONE }
+    }
+}
+
+impl Dial {
+    /// The offer that suits the kind of phone.
+    fn offer_for(&self, goal: &Goal) -> Option<&Body> {
+        if goal.browser.is_some() { self.browser.as_ref() } else { self.body.as_ref() }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Which way a request in a dialog goes, and the headers that tell the peer how to come back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::incoming::Incoming;
 use super::legs::Reach;
 use super::transactions::{Owner, TransactionId};
-use super::{Endpoint, build};
+use super::{Endpoint, Origin, build};
 use crate::sip::dialog::Dialog;
 use crate::sip::wire::{ConnectionId, Flow, HeaderName, Method, NameAddr, Request, SipUri, Text, Transport, Uri};
 use crate::types::Time;
@@ -16,6 +18,11 @@ impl Endpoint {
     /// not looked up here, because the peer has just shown where it is.
     pub(super) fn way_to(&self, dialog: &Dialog, reach: &Reach) -> Option<Flow> {
         let last = reach.flow;
+        if last.transport.is_websocket() {
+            // The page may have opened another connection since; nobody can connect to it.
+            let way_back = || self.registrar.way_back(reach.browser.as_ref()?).filter(|flow| self.is_usable(flow));
+            return if self.is_usable(&last) { Some(last) } else { way_back() };
+        }
         if reach.is_phone && self.is_usable(&last) {
             return Some(last);
         }
@@ -46,6 +53,14 @@ impl Endpoint {
             }
             None => back(),
         }
+    }
+
+    /// How to reach a leg that called us.
+    pub(super) fn reach_of_caller(&self, origin: &Origin, incoming: &Incoming) -> Reach {
+        let flow = incoming.flow;
+        let Origin::User(user) = origin else { return Reach { is_phone: false, ..Reach::by(flow) } };
+        let browser = flow.transport.is_websocket().then(|| self.registrar.phone_on(user, &flow)).flatten();
+        Reach { browser: browser.map(Arc::new), ..Reach::by(flow) }
     }
 
     /// Whether bytes can go this way without opening anything.

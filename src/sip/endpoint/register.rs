@@ -1,25 +1,30 @@
 //! REGISTER: always challenged, whoever sends it; then the registrar decides (RFC 3261 §10.3).
 
+use std::time::Duration;
+
 use super::Endpoint;
 use super::incoming::Incoming;
 use crate::sip::registrar::{Binding, Contacts, RegisterError, Registration};
-use crate::sip::wire::{self, HeaderError, HeaderName, Status};
+use crate::sip::wire::{self, HeaderError, HeaderName, Status, Text};
 use crate::types::{AgentId, Time};
 
 impl Endpoint {
     pub(super) fn receive_register(&mut self, now: Time, incoming: &Incoming) {
         let Some((user, username)) = self.authenticate(now, incoming) else { return };
         // §10.3 step 3 and 4: one may register oneself only. The host is not compared: any name of ours will do.
-        let is_own = incoming.request.headers.to().is_ok_and(|to| to.uri.user_decoded().is_some_and(|name| name == username));
+        let to = incoming.request.headers.to().ok().and_then(|to| to.uri.user_decoded());
+        let is_own = to.is_some_and(|name| self.directory.user(&name).is_some_and(|named| named.agent == user));
         if !is_own {
             return self.reply(now, incoming, Status::FORBIDDEN, &[]);
         }
-        let Ok(registration) = registration_of(incoming) else {
+        let longest = self.lent.get(now, &username).map(|loan| loan.until.since(now));
+        let Ok(registration) = registration_of(incoming, username, longest) else {
             return self.reply(now, incoming, Status::BAD_REQUEST, &[]);
         };
         match self.registrar.register(now, &user, &registration) {
-            Ok(change) => {
-                self.tell_registrar_changes(change);
+            Ok(changes) => {
+                self.tell_registrar_changes(changes);
+                self.say_what_is_owed(now, &user);
                 self.confirm_registration(now, incoming, &user);
             }
             Err(RegisterError::TooBrief { min_seconds }) => {
@@ -46,7 +51,7 @@ impl Endpoint {
     }
 }
 
-fn registration_of(incoming: &Incoming) -> Result<Registration, HeaderError> {
+fn registration_of(incoming: &Incoming, username: Text, longest: Option<Duration>) -> Result<Registration, HeaderError> {
     let headers = &incoming.request.headers;
     let contacts = match headers.contacts()? {
         wire::Contacts::All => Contacts::All,
@@ -56,6 +61,8 @@ fn registration_of(incoming: &Incoming) -> Result<Registration, HeaderError> {
         contacts,
         // §10.2.1.1: an Expires that makes no sense counts as absent.
         expires_seconds: headers.expires_seconds().unwrap_or(None),
+        username,
+        longest,
         call_id: incoming.call_id.clone(),
         cseq: incoming.cseq.number,
         flow: incoming.flow,

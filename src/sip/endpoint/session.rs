@@ -99,6 +99,10 @@ impl Endpoint {
                 let response = response.clone();
                 self.re_invite_refused(now, leg, &heard, &response);
             }
+            // A browser whose connection is gone comes back by another; whether it still talks, its media shows.
+            What::TimedOut | What::NotSent(_) if is_current && heard.flow.transport.is_websocket() => {
+                self.give_up_re_invite(now, leg, Status::REQUEST_TIMEOUT);
+            }
             What::TimedOut if is_current => self.lose_dialog(now, leg, build::local_failure(LocalFailure::Timeout)),
             What::NotSent(failure) if is_current => {
                 let local = match failure {
@@ -150,7 +154,7 @@ impl Endpoint {
 
     pub(super) fn ack(&mut self, leg: LegId, body: Option<&Body>) -> Result<(), CommandError> {
         let own = self.legs.get_mut(leg).ok_or(CommandError::NoSuchLeg)?;
-        let reach = own.reach;
+        let reach = own.reach.clone();
         let session = own.session_mut().ok_or(CommandError::WrongState)?;
         let due = session.ack_due.take().ok_or(CommandError::WrongState)?;
         let dialog = session.dialog.clone();
@@ -194,7 +198,7 @@ impl Endpoint {
     pub(super) fn send_bye(&mut self, now: Time, leg: LegId, reason: Option<Text>) {
         self.abandon_re_invite(now, leg);
         let Some(mut own) = self.legs.remove(leg) else { return };
-        let reach = own.reach;
+        let reach = own.reach.clone();
         let credentials = own.credentials.take();
         let State::Talking(session) = &mut own.state else { return };
         if let Some(due) = session.ack_due.take() {
@@ -209,8 +213,10 @@ impl Endpoint {
         if let Some(reason) = reason {
             bye.headers.push(HeaderName::Reason, reason);
         }
-        if let Some(flow) = self.way_to(&session.dialog, &reach) {
-            self.send_request(now, bye, flow, Owner::Bye(credentials));
+        match (self.way_to(&session.dialog, &reach), reach.browser) {
+            (Some(flow), _) => drop(self.send_request(now, bye, flow, Owner::Bye(credentials))),
+            (None, Some(browser)) => self.owed.owe(now, browser, bye),
+            (None, None) => {}
         }
     }
 
@@ -285,11 +291,14 @@ impl Endpoint {
     fn send_re_invite(&mut self, now: Time, leg: LegId, body: Option<Body>) {
         let give_up_at = now + self.config.ring_limit;
         let Some(own) = self.legs.get_mut(leg) else { return };
-        let reach = own.reach;
+        let reach = own.reach.clone();
         let Some(session) = own.session_mut() else { return };
         let mut request = session.dialog.request(Method::Invite);
         let dialog = session.dialog.clone();
         let Some(flow) = self.way_to(&dialog, &reach) else {
+            if reach.browser.is_some() {
+                return self.give_up_re_invite(now, leg, Status::SERVICE_UNAVAILABLE);
+            }
             return self.lose_dialog(now, leg, build::local_failure(LocalFailure::Unreachable));
         };
         request.headers.push_value(HeaderName::Contact, &self.contact_for(&flow, dialog.local()));
@@ -314,7 +323,7 @@ impl Endpoint {
         let needs_ack = heard.request.body.is_empty() && !response.body.is_empty();
         if needs_ack {
             session.ack_due = Some(due);
-        } else if let Some(reach) = self.legs.get(leg).map(|own| own.reach) {
+        } else if let Some(reach) = self.legs.get(leg).map(|own| own.reach.clone()) {
             self.send_ack(&dialog, &reach, &due, None);
         }
         let sdp = build::sdp_of(&response.headers, &response.body);
@@ -336,7 +345,7 @@ impl Endpoint {
             return;
         }
         let Ok(dialog) = Dialog::answered(&heard.request, response) else { return };
-        self.send_ack(&dialog, &Reach { flow: heard.flow, is_phone: true }, due, None);
+        self.send_ack(&dialog, &Reach::by(heard.flow), due, None);
     }
 
     fn re_invite_refused(&mut self, now: Time, leg: LegId, heard: &Heard, response: &Response) {
@@ -362,13 +371,19 @@ impl Endpoint {
             Status::CALL_DOES_NOT_EXIST | Status::REQUEST_TIMEOUT => {
                 self.lose_dialog(now, leg, build::failure_of(response));
             }
-            status => {
-                if self.legs.get(leg).is_some_and(Leg::is_owned) {
-                    self.out.tell(Event::ReInviteFailed { leg, status });
-                }
-                self.dialog_is_free(now, leg);
-            }
+            status => self.give_up_re_invite(now, leg, status),
         }
+    }
+
+    /// Our re-INVITE came to nothing; the session is as it was.
+    fn give_up_re_invite(&mut self, now: Time, leg: LegId, status: Status) {
+        if let Some(session) = self.legs.get_mut(leg).and_then(Leg::session_mut) {
+            session.asking = None;
+        }
+        if self.legs.get(leg).is_some_and(Leg::is_owned) {
+            self.out.tell(Event::ReInviteFailed { leg, status });
+        }
+        self.dialog_is_free(now, leg);
     }
 
     /// §14.1: whoever made the Call-ID waits longer, so that the two do not meet again.

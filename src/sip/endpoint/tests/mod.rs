@@ -1,5 +1,6 @@
 //! The endpoint from outside: messages in, messages and events out, on a clock of the test's own.
 
+mod browsers;
 mod door;
 mod hostile;
 mod inbound;
@@ -27,6 +28,7 @@ pub(super) const PHONE_2: &str = "198.51.100.21:40002";
 pub(super) const STRANGER: &str = "203.0.113.66:5060";
 pub(super) const US: &str = "192.0.2.1:5060";
 pub(super) const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\n";
+pub(super) const BROWSER_OFFER: &str = "v=0\r\no=- 3 3 IN IP4 192.0.2.1\r\ns=browser\r\n";
 pub(super) const ANSWER: &str = "v=0\r\no=- 2 2 IN IP4 192.0.2.1\r\ns=-\r\n";
 
 pub(super) struct Bench {
@@ -230,6 +232,8 @@ impl Bench {
             to: Identity::default(),
             headers: Vec::new(),
             body: Some(Body::sdp(OFFER)),
+            fallback: None,
+            browser: Some(Body::sdp(BROWSER_OFFER)),
             credentials: None,
             max_forwards: 69,
         })))
@@ -269,6 +273,8 @@ impl Bench {
         let registration = Registration {
             contacts: Contacts::These(vec![NameAddr::new(contact)]),
             expires_seconds: Some(600),
+            username: "101".into(),
+            longest: None,
             call_id: format!("reg-{flow:?}").as_str().into(),
             cseq: self.branches,
             flow,

@@ -15,7 +15,7 @@ fn a_dialled_leg_rings_answers_and_is_acknowledged_at_once() {
     bench.message(udp(TRUNK), response_to(&invite, 100, ""));
     bench.message(udp(TRUNK), response_to(&invite, 180, "t"));
     let events = bench.take_events();
-    assert!(matches!(&events[..], [Event::Progress { leg: LegId(1), fork: 0, status: Status::RINGING, sdp: None }]));
+    assert!(matches!(&events[..], [Event::Progress { leg: LegId(1), fork: 0, status: Status::RINGING, sdp: None, .. }]));
     bench.message(udp(TRUNK), response_to(&invite, 200, "t"));
     let (flow, ack) = bench.sent_request();
     assert_eq!((ack.method.clone(), flow.remote.to_string().as_str()), (Method::Ack, TRUNK));
@@ -165,6 +165,8 @@ fn a_late_offer_of_the_callee_waits_for_the_engines_ack() {
         to: Identity::default(),
         headers: Vec::new(),
         body: None,
+        fallback: None,
+        browser: None,
         credentials: None,
         max_forwards: 70,
     };
@@ -205,6 +207,8 @@ fn dial_with_password(bench: &mut Bench) -> Request {
         to: Identity::default(),
         headers: Vec::new(),
         body: Some(Body::sdp(OFFER)),
+        fallback: None,
+        browser: None,
         credentials: Some(Credentials { username: "u".into(), password: "p".into() }),
         max_forwards: 70,
     };

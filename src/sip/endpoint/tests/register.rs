@@ -13,7 +13,7 @@ fn text(bench: &mut Bench, method: &str, extension: &str, call_id: &str, cseq: u
 }
 
 /// Sends the request, meets the challenge with that user and password, and returns the last answer.
-fn authenticated(bench: &mut Bench, flow: Flow, request: &str, username: &str, password: &str) -> Response {
+pub(super) fn authenticated(bench: &mut Bench, flow: Flow, request: &str, username: &str, password: &str) -> Response {
     bench.feed(flow, request);
     let challenge = bench.sent_response();
     assert_eq!(challenge.status, Status::UNAUTHORIZED);
@@ -44,7 +44,9 @@ fn a_phone_registers_refreshes_asks_and_leaves() {
     assert_eq!(response.status, Status::OK);
     assert_eq!(contacts(&response), ["<sip:101@10.0.0.5:5060>;expires=600;q=0.500"]);
     let events = bench.take_events();
-    assert!(matches!(&events[..], [Event::Registered { user, contacts: 1, newest: Some(_) }] if user.as_str() == "anna"));
+    assert!(
+        matches!(&events[..], [Event::Registered { user, contacts: 1, phone: Some(_), browser: None }] if user.as_str() == "anna")
+    );
 
     bench.pass(100_000);
     let response = register(&mut bench, "101", 2, "");

@@ -53,6 +53,8 @@ pub fn dial(leg: LegId, transport: Transport, server: SocketAddr, number: &str, 
         to: Identity::default(),
         headers: Vec::new(),
         body: has_offer.then(|| Body::sdp(OFFER)),
+        fallback: None,
+        browser: None,
         credentials: None,
         max_forwards: 70,
     }))

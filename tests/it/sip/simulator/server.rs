@@ -138,6 +138,8 @@ impl Server {
             to: Identity::default(),
             headers: Vec::new(),
             body: sdp.map(Body::sdp),
+            fallback: None,
+            browser: None,
             credentials: None,
             max_forwards: 69,
         }));
