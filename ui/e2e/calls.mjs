@@ -110,6 +110,7 @@ export async function a_late_card_is_a_skeleton_in_the_middle_and_never_in_the_s
   await desk.order('ring', { variant: 'late' });
   await desk.strip('+7 921 555-01-87');
   await desk.sees('Карточка ещё ищется');
+  assert.equal(await desk.page.getByText('По мобильному, 14 звонков').count(), 0, 'a reason without its card');
   await desk.shot('late');
   await desk.strip('Ольга Тимофеева');
 }
@@ -121,7 +122,7 @@ export async function answered_elsewhere_fades_with_words(desk) {
   const call = desk.mock.world.open.get(call_id);
   call.legs.push({ ...structuredClone(call.legs.at(-1)), id: 'ff', agent: 'boris' });
   await desk.order('answer', { call_id, agent: 'boris' });
-  await desk.strip(/Ольга Тимофеева ответили на другом телефоне|Ольга Тимофеева ответ у Борис/);
+  await desk.strip(/Ольга Тимофеева: (ответили на другом телефоне|отвечает Борис)/);
   await desk.shot('elsewhere');
   await desk.until('the row is gone', async () => /На линии/.test(await desk.page.locator('header').innerText()), 6_000);
 }
@@ -264,6 +265,18 @@ export async function a_click_calls_from_my_phone(desk) {
   await desk.shot('dialing');
   await desk.order('answer', { agent: 'anna' });
   await desk.strip(/Ольга Тимофеева.*Завершить/);
+}
+
+export async function a_colleague_is_not_looked_up_among_the_clients(desk) {
+  const page = await desk.signIn();
+  const asked = [];
+  page.on('request', (request) => request.url().includes('/clients/lookup') && asked.push(request.url()));
+  await desk.order('dial', { agent: 'anna', to: '102' });
+  await desk.strip(/Борис Кравцов.*Снимите трубку, и мы наберём/);
+  await desk.order('answer', { agent: 'anna' });
+  await desk.strip(/Борис Кравцов.*Завершить/);
+  await desk.settled();
+  assert.deepEqual(asked, []);
 }
 
 export async function a_call_does_not_leave_a_field_that_is_being_typed_in(desk) {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 
 const PAGES = [
-  ['/', 'desk'],
   ['/clients', 'clients'],
   ['/calls', 'calls'],
   ['/records', 'records'],
@@ -10,24 +9,37 @@ const PAGES = [
   ['/kit', 'kit'],
 ];
 
-async function everyPage(desk, options, name) {
-  const page = await desk.signIn('olga', options);
-  for (const [path, title] of PAGES) {
-    await desk.go(path);
-    await page.locator('h1').first().waitFor();
-    await desk.until(
-      'nothing loads',
-      async () => (await page.locator('[aria-busy=true].skeleton').count()) <= (title === 'kit' ? 2 : 0),
-    );
-    await desk.axe(`${title} ${name}`);
-    await desk.shot(`${title}-${name}`);
-  }
+async function look(desk, path, title, name) {
+  await desk.go(path);
+  await desk.page.locator('h1, h2').first().waitFor();
+  await desk.until(
+    'nothing loads',
+    async () => (await desk.page.locator('[aria-busy=true].skeleton').count()) <= (title === 'kit' ? 2 : 0),
+  );
+  await desk.axe(`${title} ${name}`);
+  await desk.shot(`${title}-${name}`);
 }
 
-export const every_page_in_Russian_light = (desk) => everyPage(desk, {}, 'ru-light');
-export const every_page_in_Russian_dark = (desk) => everyPage(desk, { theme: 'dark' }, 'ru-dark');
-export const every_page_in_English_light = (desk) => everyPage(desk, { locale: 'en-US' }, 'en-light');
-export const every_page_in_English_dark = (desk) => everyPage(desk, { locale: 'en-US', theme: 'dark' }, 'en-dark');
+async function everyPage(desk, options, name) {
+  await desk.signIn('anna', options);
+  await look(desk, '/', 'desk', name);
+  await desk.order('ring');
+  await desk.order('answer');
+  await desk.strip(/Завершить|Hang up/);
+  await look(desk, '/', 'talk', name);
+  await desk.close();
+  await desk.order('reset');
+  await desk.signIn('olga', options);
+  for (const [path, title] of PAGES) await look(desk, path, title, name);
+  await look(desk, `/clients/${desk.mock.world.clients[0].id}`, 'client', name);
+}
+
+const SMALL = { width: 1280, height: 800 };
+const LARGE = { width: 1920, height: 1080 };
+export const every_page_in_Russian_light = (desk) => everyPage(desk, SMALL, 'ru-light');
+export const every_page_in_Russian_dark = (desk) => everyPage(desk, { ...LARGE, theme: 'dark' }, 'ru-dark');
+export const every_page_in_English_light = (desk) => everyPage(desk, { ...LARGE, locale: 'en-US' }, 'en-light');
+export const every_page_in_English_dark = (desk) => everyPage(desk, { ...SMALL, locale: 'en-US', theme: 'dark' }, 'en-dark');
 
 async function ringingAt(desk, options, name) {
   await desk.signIn('anna', options);

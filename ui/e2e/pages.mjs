@@ -198,6 +198,33 @@ export async function the_floor_shows_states_with_times_and_a_supervisor_changes
     .waitFor();
 }
 
+export async function a_menu_is_never_cut_off_and_follows_its_button(desk) {
+  const page = await desk.signIn('olga', { width: 1000, height: 620 });
+  await desk.go('/floor');
+  const row = page.getByRole('row', { name: /Лидия/ });
+  await row.scrollIntoViewIfNeeded();
+  const button = row.getByRole('button', { name: /Изменить состояние/ });
+  await button.click();
+  const menu = page.getByRole('menu');
+  const isWhole = () =>
+    menu.evaluate((node) => {
+      const box = node.getBoundingClientRect();
+      const seen = (x, y) => node.contains(document.elementFromPoint(x, y));
+      const corners = [box.left + 4, box.right - 4].flatMap((x) => [box.top + 4, box.bottom - 4].map((y) => [x, y]));
+      return corners.every(([x, y]) => seen(x, y));
+    });
+  await desk.until('the whole menu is seen', isWhole);
+  const gap = async () => {
+    const [list, trigger] = [await menu.boundingBox(), await button.boundingBox()];
+    return list.y > trigger.y ? list.y - trigger.y - trigger.height : trigger.y - list.y - list.height;
+  };
+  await page.setViewportSize({ width: 900, height: 700 });
+  await desk.until('it stands at its button', async () => Math.abs((await gap()) - 6) <= 1);
+  await page.keyboard.press('Escape');
+  await menu.waitFor({ state: 'detached' });
+  assert.equal(await button.evaluate((node) => node === document.activeElement), true);
+}
+
 export async function the_palette_finds_people_sections_and_numbers(desk) {
   const page = await desk.signIn();
   await page.keyboard.press('Control+KeyK');

@@ -36,7 +36,13 @@ const USERS = [
   ['admin', 'Администратор', 'admin', null, null],
 ];
 
-export const users = USERS.map(([login, name, role, team, extension]) => ({ login, name, role, team, extension }));
+export const users = USERS.map(([login, name, role, team, extension]) => ({
+  login,
+  name,
+  role,
+  team,
+  extension: extension ?? null,
+}));
 
 export const queues = [
   {

@@ -167,6 +167,8 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
     switch (order) {
       case 'ring':
         return world.ring(wish);
+      case 'dial':
+        return world.originate(wish.agent, wish.to);
       case 'answer':
         return world.answer(wish.call_id ?? world.lastRinging(), wish.agent);
       case 'end':

@@ -106,9 +106,10 @@ export class World {
   callsFor(me, { active, agent, card_id: card, queue }) {
     const list =
       active === 'true' ? [...this.open.values()] : active === 'false' ? this.calls : [...this.calls, ...this.open.values()];
-    const mine = (call) => me.role !== 'agent' || call.agent === me.login || call.legs.some((one) => one.agent === me.login);
-    const fits = (call) =>
-      (!agent || call.agent === agent) && (!card || call.card_id === card) && (!queue || call.queue === queue);
+    // As the server counts: a call that was only offered to an agent is theirs too.
+    const isOf = (call, login) => call.agent === login || call.legs.some((one) => one.agent === login);
+    const mine = (call) => me.role !== 'agent' || isOf(call, me.login);
+    const fits = (call) => (!agent || isOf(call, agent)) && (!card || call.card_id === card) && (!queue || call.queue === queue);
     return list.filter((call) => mine(call) && fits(call)).sort((a, b) => b.started_at.localeCompare(a.started_at));
   }
 
@@ -409,8 +410,9 @@ export class World {
 
   originate(login, to) {
     const agent = this.agents.get(login);
-    const looked = this.lookUp(to);
-    const call = this.#newCall({ number: null, kind: 'outbound', queue: null });
+    const is_internal = this.users.some((user) => user.extension === to);
+    const looked = this.lookUp(is_internal ? '' : to);
+    const call = this.#newCall({ number: null, kind: is_internal ? 'internal' : 'outbound', queue: null });
     Object.assign(call, {
       from: { number: agent.extension, display: agent.name },
       to: looked.e164 ?? to,
@@ -418,7 +420,7 @@ export class World {
       card_id: looked.card?.id ?? null,
       source: null,
     });
-    call.legs = [leg('agent', 'ringing', { agent: login, started_at: stamp() })];
+    call.legs = [leg(is_internal ? 'caller' : 'agent', 'ringing', { agent: login, started_at: stamp() })];
     this.open.set(call.id, call);
     this.emit('call.started', call, { call_id: call.id, agent: login });
     this.#change(login, { state: 'ringing', call_id: call.id });

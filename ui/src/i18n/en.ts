@@ -169,6 +169,8 @@ export const en: Dictionary = {
     ready_note: "The client's card opens here before the phone rings.",
     quiet: 'No calls will come now',
     quiet_note: 'Your state is at the top left.',
+    no_agent: 'You take no calls',
+    no_agent_note: 'Agents work here. Your sections are on the left.',
     queues: 'My queues',
     queue: 'Queue',
     waiting: 'Waiting',

@@ -124,7 +124,7 @@ export const ru = {
 
   gone: {
     answered_elsewhere: 'ответили на другом телефоне',
-    answered_by: (name: string) => `ответ у ${name}`,
+    answered_by: (name: string) => `отвечает ${name}`,
     abandoned: 'звонящий положил трубку',
     no_answer: 'звонок ушёл другому',
     declined: 'вы отклонили звонок',
@@ -171,6 +171,8 @@ export const ru = {
     ready_note: 'Карточка клиента откроется здесь раньше, чем зазвонит телефон.',
     quiet: 'Звонки сейчас не придут',
     quiet_note: 'Состояние меняется слева вверху.',
+    no_agent: 'Вы не принимаете звонки',
+    no_agent_note: 'Здесь работают агенты. Ваши разделы слева.',
     queues: 'Мои очереди',
     queue: 'Очередь',
     waiting: 'Ждут',

@@ -178,9 +178,10 @@ class Desk {
     if (me && (call.agent === me || call.legs.some((leg) => leg.agent === me) || isMissedBy(call, me))) void this.loadRecent();
   }
 
-  /** Calls without a pop (after a reload, or dialled by us) and pops that came late are looked up by their number. */
+  /** Calls without a pop (after a reload, or dialled by us) and pops that came late are looked up by their number; colleagues are not clients. */
   #identifyAll(): void {
     for (const contact of this.contacts) {
+      if (contact.call?.kind === 'internal') continue;
       const needs = contact.pop ? contact.pop.late && !contact.pop.card : contact.call !== null;
       if (needs && contact.phase !== 'gone' && !this.#asked.has(contact.call_id)) void this.#identify(contact);
     }
