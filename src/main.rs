@@ -112,6 +112,9 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             local: call.local,
         }));
     }
+    // Audio, cards, password hashes and keys: what this program writes is for its own user alone.
+    // SAFETY: umask has no preconditions; no other thread makes files yet.
+    unsafe { libc::umask(0o077) };
     let config = Config::load(arguments.config.as_deref())?;
     match arguments.command {
         Command::Serve { demo } => {

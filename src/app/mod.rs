@@ -43,6 +43,8 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     set_up(&config, &store, demo).await?;
     let site = Arc::new(ArcSwap::from_pointee(stored_site(&store).await?));
 
+    // Before anything of this run is written.
+    let last_floor = store.last_floor().await?;
     let closed = log.close_open_calls(clock::wall()).await?;
     if closed > 0 {
         tracing::warn!("{closed} calls were open when the server was killed; they have ended with cause server_restart");
@@ -52,7 +54,7 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(&config))?.into_parts();
     let sip_door = SipDoor::new(sender.clone());
     let engine =
-        Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, listeners.clone(), received, sender)?)?;
+        Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, last_floor, listeners.clone(), received, sender)?)?;
     let web_parts = parts::web(&config, site, &store, &log, engine.handle(), sip_door, metrics)?;
     let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
     let address = server.local_addr()?;

@@ -19,7 +19,7 @@ use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Addressing, EndpointConfig, Limits, Listener, Subnet};
 use crate::sip::wire::Host;
 use crate::site::{Network, Site};
-use crate::store::{EventLog, Store};
+use crate::store::{EventLog, LastFloor, Store};
 use crate::transport::{Limits as TransportLimits, Received, Sender, TransportConfig};
 use crate::web;
 
@@ -67,6 +67,7 @@ pub(super) fn engine(
     store: &Store,
     log: &EventLog,
     repaired: Vec<Repaired>,
+    last_floor: LastFloor,
     listeners: Vec<Listener>,
     received: mpsc::Receiver<Received>,
     sender: Sender,
@@ -99,6 +100,7 @@ pub(super) fn engine(
         },
         most_calls: config.limits.calls as usize,
         repaired,
+        last_floor,
     })
 }
 

@@ -44,7 +44,7 @@ use crate::recording::{Recorder, RecorderConfig, RecordingError, Repaired};
 use crate::relay::{Relay, RelayConfig, RelayError};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
 use crate::site::{Network, Site};
-use crate::store::{EventLog, Store};
+use crate::store::{EventLog, LastFloor, Store};
 use crate::transport;
 use address::Addresses;
 use call_task::CallMessage;
@@ -71,6 +71,8 @@ pub struct Parts {
     pub most_calls: usize,
     /// What a kill left behind, to be told.
     pub repaired: Vec<Repaired>,
+    /// What agents were before the restart.
+    pub last_floor: LastFloor,
 }
 
 /// Why the engine did not start.
@@ -137,7 +139,7 @@ impl Engine {
         recordings::tell_repaired(&house, parts.repaired);
         let directory = Arc::new(crate::sip::endpoint::Directory::from_site(&house.site.load()));
         let endpoint = Endpoint::new(parts.endpoint, directory, endpoint_seed);
-        floor_task::spawn(house.clone(), floor_orders, rand::random());
+        floor_task::spawn(house.clone(), floor_orders, rand::random(), parts.last_floor);
         sip_task::spawn(house.clone(), endpoint, sip_orders, parts.received, parts.sender);
         front_desk::spawn(house.clone(), command_inbox);
         Ok(Engine { house, handle: Handle::new(commands) })

@@ -27,7 +27,7 @@ mod upsample; //   8 kHz to 16 kHz
 mod wav; //        one growing file over hound
 mod writer; //     blocks to files, disk trouble
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,6 +114,8 @@ pub enum RecordingError {
     Full,
     #[error("the recorder has stopped")]
     Stopped,
+    #[error("notes that are no longer needed stay: {0}")]
+    Notes(#[source] std::io::Error),
 }
 
 /// Most recordings at once, those included that wait for a sick disk.
@@ -127,6 +129,7 @@ type EventSink = Arc<dyn Fn(RecordingEvent) + Send + Sync>;
 /// last handle is gone, running recordings are finished and the threads end.
 #[derive(Clone, Debug)]
 pub struct Recorder {
+    dir: Arc<Path>,
     orders: SyncSender<Order>,
     places: Arc<AtomicUsize>,
     has_left_some: Arc<AtomicBool>,
@@ -171,9 +174,10 @@ impl Recorder {
             drop(end);
         })?;
         let flush_every = config.flush_every.clamp(Duration::from_millis(50), Duration::from_millis(700));
+        let dir = Arc::from(config.dir.as_path());
         let clerk = Clerk::new(RecorderConfig { flush_every, ..config }, taps, writers, sealings, on_event);
         spawn("rec-clerk", move || clerk.run(&orders_in))?;
-        Ok(Recorder { orders, places: Arc::default(), has_left_some, ended: Arc::new(Mutex::new(ended)) })
+        Ok(Recorder { dir, orders, places: Arc::default(), has_left_some, ended: Arc::new(Mutex::new(ended)) })
     }
 
     /// Begins a recording; `Started` follows at once. Its first moment is `begin.started`, whenever audio arrives.
@@ -200,8 +204,14 @@ impl Recorder {
 
     /// The database holds what `Ready` or `repair` said of this recording: its notes file is removed. Without it a
     /// restart would only find notes that nobody needs.
+    /// On a recorder that has stopped it does so itself, with one call to the disk.
     pub fn settle(&self, id: RecordingId, started: Wall) -> Result<(), RecordingError> {
-        self.order(Order::Settle { id, started })
+        match self.order(Order::Settle { id, started }) {
+            Err(RecordingError::Stopped) => {
+                LocalDisk.remove(&files::Paths::new(&self.dir, id, started).notes).map_err(RecordingError::Notes)
+            }
+            told => told,
+        }
     }
 
     /// Finishes every recording now and stops the threads; blocks for at most `patience`. False: something is not on

@@ -4,6 +4,7 @@
 //! The event log (`log`) is the only writer of `events`, `calls`, `recordings` and the calls on a card's timeline,
 //! so rows and log cannot disagree.
 
+mod agent_states;
 mod calls;
 mod card;
 mod cards;
@@ -21,6 +22,7 @@ mod text;
 mod timeline;
 mod upkeep;
 
+pub use agent_states::{LastFloor, LastState};
 pub use calls::{CallFilter, Visible};
 pub use card::{Card, CardEmail, CardNumber, CardPatch, NewCard};
 pub use cursor::{Page, PageRequest};

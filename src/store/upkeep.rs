@@ -10,6 +10,7 @@ use crate::clock;
 use crate::types::Wall;
 
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+const ALIVE_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_mins(10);
 
 /// How long events stay for those who resume. Calls, recordings and timelines are not events and stay.
@@ -23,9 +24,16 @@ pub struct Retention {
 impl Store {
     pub async fn run_upkeep(self, log: EventLog, retention: Retention) {
         let mut swept: Option<Instant> = None;
+        let mut said_alive: Option<Instant> = None;
         let stopped = log.stopped();
         tokio::pin!(stopped);
         loop {
+            if said_alive.is_none_or(|at| at.elapsed() > ALIVE_EVERY) {
+                said_alive = Some(Instant::now());
+                if let Err(error) = self.say_alive(clock::wall()).await {
+                    warn!(name: "store.alive_failed", %error, "the database does not take the sign of life: {error}");
+                }
+            }
             tokio::select! {
                 () = &mut stopped => return,
                 () = tokio::time::sleep(CHECKPOINT_EVERY) => {}

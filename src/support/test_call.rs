@@ -56,6 +56,16 @@ pub enum TestCallError {
     HungUp,
     #[error("the call was answered, but no sound came back: look for a firewall between the RTP ports")]
     Deaf,
+    #[error(
+        "the call was answered and then broke off: nobody answered the hang-up, and sound came for {heard:.1} of {talked:.1} s; \
+         did the server stop?"
+    )]
+    Vanished { heard: f32, talked: f32 },
+    #[error(
+        "the sound was broken: {received} packets came where {expected} were due; look for loss on the way, or an agent's \
+         phone that sends nothing"
+    )]
+    Broken { received: u64, expected: u64 },
     #[error(transparent)]
     Phone(#[from] PhoneError),
 }
@@ -83,37 +93,68 @@ pub async fn run(options: Options, mut say: impl FnMut(&str)) -> Result<TestCall
     say(&format!("Calling {} at {server} from {} as {}.", options.to, phone.address(), options.from));
     let started = Instant::now();
     let call = phone.dial(&options.to).await?;
+    let mut answered = None;
     let outcome = tokio::select! {
-        outcome = converse(&call, started, Duration::from_secs(options.seconds.into()), server, &mut say) => outcome,
+        outcome = converse(&call, started, Duration::from_secs(options.seconds.into()), server, &mut answered, &mut say) => outcome,
         _ = tokio::signal::ctrl_c() => {
             say("Hanging up.");
-            Ok(Instant::now())
+            Ok(())
         }
     };
+    let talked = answered.map_or(Duration::ZERO, |(at, _): (Instant, u64)| at.elapsed());
     // Whatever happened, nobody is left ringing; a call that has ended already needs no more.
-    let _ = call.hang_up().await;
-    let answered = outcome?;
+    let hung_up = tokio::time::timeout(BYE_PATIENCE, call.hang_up()).await;
+    outcome?;
+    let is_bye_answered = matches!(hung_up, Ok(Ok(()) | Err(PhoneError::Ended)));
+    let (answered, packets_before) = answered.unwrap_or_else(|| (Instant::now(), 0));
     let ended = call.ended(Duration::from_secs(5)).await.unwrap_or(Ended::NoAnswer);
     let Heard { packets_sent, packets_received, .. } = call.heard();
     let report = TestCallReport {
         answered_after: answered - started,
-        talked: answered.elapsed(),
+        talked,
         packets_sent,
         packets_received,
         heard_ms: call.heard().loud_ms(),
         ended,
     };
-    if packets_received == 0 { Err(TestCallError::Deaf) } else { Ok(report) }
+    judge(report, packets_before, is_bye_answered)
 }
 
-/// From ringing to the end of the talk; returns when the call was answered.
+/// How long the answer to our BYE may take.
+const BYE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Packets a second of every telephone that we meet: 20 ms each.
+const PACKETS_A_SECOND: f64 = 50.0;
+/// Fewer than half of what is due is no conversation. A second is for the beginning.
+const LEAST_SHARE: f64 = 0.5;
+
+/// `packets_before`: what had come when the talk began.
+fn judge(report: TestCallReport, packets_before: u64, is_bye_answered: bool) -> Result<TestCallReport, TestCallError> {
+    let talked = report.talked.as_secs_f64();
+    let received = report.packets_received.saturating_sub(packets_before);
+    if report.packets_received == 0 {
+        return Err(TestCallError::Deaf);
+    }
+    if !is_bye_answered || report.ended == Ended::NoAnswer {
+        let heard = received as f64 / PACKETS_A_SECOND;
+        return Err(TestCallError::Vanished { heard: heard as f32, talked: talked as f32 });
+    }
+    let expected = ((talked - 1.0).max(0.0) * PACKETS_A_SECOND) as u64;
+    if (received as f64) < expected as f64 * LEAST_SHARE {
+        return Err(TestCallError::Broken { received, expected });
+    }
+    Ok(report)
+}
+
+/// From ringing to the end of the talk; `answered` is told when it began and how many packets had come by then.
 async fn converse(
     call: &PhoneCall,
     started: Instant,
     talk: Duration,
     server: SocketAddr,
+    answered: &mut Option<(Instant, u64)>,
     say: &mut impl FnMut(&str),
-) -> Result<Instant, TestCallError> {
+) -> Result<(), TestCallError> {
     let mut progress = Progress::Calling;
     while progress != Progress::Talking {
         let left = ANSWER_PATIENCE.saturating_sub(started.elapsed());
@@ -127,13 +168,13 @@ async fn converse(
             Progress::Calling => {}
         }
     }
-    let answered = Instant::now();
+    let (at, _) = *answered.insert((Instant::now(), call.heard().packets_received));
     say(&format!("Talking for {} s.", talk.as_secs()));
     match call.ended(talk).await {
-        Ok(how) => say(&format!("The other side ended the call after {:.1} s ({how:?}).", answered.elapsed().as_secs_f32())),
+        Ok(how) => say(&format!("The other side ended the call after {:.1} s ({how:?}).", at.elapsed().as_secs_f32())),
         Err(_) => say("Hanging up."),
     }
-    Ok(answered)
+    Ok(())
 }
 
 fn not_answered(how: &Ended, server: SocketAddr) -> TestCallError {
@@ -180,4 +221,32 @@ async fn own_address(text: &str, server: SocketAddr) -> Result<SocketAddr, TestC
         local.set_ip(probe().map_err(|_| TestCallError::NoServer { server })?.ip());
     }
     Ok(local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(received: u64, ended: Ended) -> TestCallReport {
+        TestCallReport {
+            answered_after: Duration::from_secs(1),
+            talked: Duration::from_secs(10),
+            packets_sent: 500,
+            packets_received: received,
+            heard_ms: 0,
+            ended,
+        }
+    }
+
+    #[test]
+    fn only_a_call_with_sound_and_an_end_is_good() {
+        assert!(judge(report(560, Ended::ByUs), 60, true).is_ok());
+        assert!(matches!(judge(report(0, Ended::ByUs), 0, true), Err(TestCallError::Deaf)));
+        for (ended, is_bye_answered) in [(Ended::NoAnswer, true), (Ended::ByUs, false)] {
+            let vanished = judge(report(160, ended), 60, is_bye_answered);
+            assert!(matches!(vanished, Err(TestCallError::Vanished { heard: 2.0, talked: 10.0 })), "{vanished:?}");
+        }
+        let music_only = judge(report(260, Ended::ByUs), 200, true);
+        assert!(matches!(music_only, Err(TestCallError::Broken { received: 60, expected: 450 })), "{music_only:?}");
+    }
 }

@@ -8,16 +8,17 @@ use serde::Serialize;
 
 use super::Recorded;
 use super::writer::as_i64;
-use crate::events::{EventKind, RecordingState, RecordingView};
+use crate::events::{AgentView, EventKind, RecordingState, RecordingView};
 use crate::store::db::{Tx, execute};
 use crate::store::text::{key, storable};
-use crate::types::{AgentId, CallId, CallState, CallView};
+use crate::types::{AgentId, CallId, CallState, CallView, Wall};
 
 /// What a batch leaves behind in the rows.
 #[derive(Default)]
 struct Outcome<'a> {
     calls: Vec<&'a CallView>,
     recordings: Vec<(&'a RecordingView, Option<&'a str>)>,
+    agents: Vec<(&'a AgentView, Wall)>,
     /// Calls whose card's timeline has something new.
     for_timeline: BTreeSet<CallId>,
 }
@@ -27,13 +28,16 @@ pub(super) async fn insert(tx: &mut Tx, batch: Vec<(&Recorded, Option<&str>)>) -
     let mut outcome = Outcome::default();
     for (recorded, path) in batch {
         insert_event(tx, recorded).await?;
-        outcome.take_in(&recorded.event.kind, path);
+        outcome.take_in(&recorded.event.kind, recorded.event.at, path);
     }
     for call in outcome.calls {
         upsert_call(tx, call).await?;
     }
     for (recording, path) in outcome.recordings {
         upsert_recording(tx, recording, path).await?;
+    }
+    for (agent, at) in outcome.agents {
+        upsert_agent(tx, agent, at).await?;
     }
     for call in outcome.for_timeline {
         upsert_timeline_call(tx, call).await?;
@@ -42,7 +46,7 @@ pub(super) async fn insert(tx: &mut Tx, batch: Vec<(&Recorded, Option<&str>)>) -
 }
 
 impl<'a> Outcome<'a> {
-    fn take_in(&mut self, kind: &'a EventKind, path: Option<&'a str>) {
+    fn take_in(&mut self, kind: &'a EventKind, at: Wall, path: Option<&'a str>) {
         match kind {
             EventKind::CallStarted(view)
             | EventKind::CallQueued(view)
@@ -72,10 +76,11 @@ impl<'a> Outcome<'a> {
                     None => self.recordings.push((view, path)),
                 }
             }
-            EventKind::CallSupervised(_)
-            | EventKind::AgentStateChanged(_)
-            | EventKind::PopShown(_)
-            | EventKind::PopRetracted { .. } => {}
+            EventKind::AgentStateChanged(view) => match self.agents.iter_mut().find(|(known, _)| known.login == view.login) {
+                Some(known) => *known = (view, at),
+                None => self.agents.push((view, at)),
+            },
+            EventKind::CallSupervised(_) | EventKind::PopShown(_) | EventKind::PopRetracted { .. } => {}
         }
     }
 }
@@ -146,6 +151,21 @@ async fn upsert_recording(tx: &mut Tx, view: &RecordingView, path: Option<&str>)
         .bind(view.started_at.as_datetime())
         .bind(path.map(storable))
         .bind(json(view))
+    )?;
+    Ok(())
+}
+
+async fn upsert_agent(tx: &mut Tx, view: &AgentView, at: Wall) -> Result<(), sqlx::Error> {
+    execute!(
+        tx,
+        sqlx::query(
+            "insert into agent_states (agent, state, reason, at) values ($1, $2, $3, $4)
+         on conflict (agent) do update set state = excluded.state, reason = excluded.reason, at = excluded.at",
+        )
+        .bind(key(view.login.as_str()))
+        .bind(word(&view.state))
+        .bind(view.reason.as_deref().map(storable))
+        .bind(at.as_datetime())
     )?;
     Ok(())
 }

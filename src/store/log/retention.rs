@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::writer::{as_i64, as_u64};
 use super::{EventLog, LogError};
-use crate::events::{Event, EventKind};
-use crate::store::db::{execute, read};
+use crate::events::{Event, EventKind, RetractReason};
+use crate::store::db::{Db, execute, read};
 use crate::store::lanes::Lane;
 use crate::store::{StoreError, calls};
-use crate::types::{CallState, CallView, EndCause, EndedBy, LegState, Wall};
+use crate::types::{CallState, CallView, EndCause, EndedBy, LegState, LegView, PopId, QueueId, Wall};
 
 /// Rows one transaction forgets, so that the log's own lane never waits long.
 const SLICE: i64 = 500;
@@ -49,13 +49,17 @@ impl EventLog {
     }
 
     /// Appends `call.ended` with cause `server_restart` for every call that a kill left open. Once, at start, before
-    /// the first call. Returns how many.
+    /// the first call, behind `pop.retracted` for every card that still hung on a ringing agent's screen. Returns how many.
     pub async fn close_open_calls(&self, now: Wall) -> Result<u64, StoreError> {
         let mut closed = 0;
         loop {
             let open = calls::open_calls(&self.shared.db, SLICE).await?;
             if open.is_empty() {
                 return Ok(closed);
+            }
+            for retracted in open_pops(&self.shared.db, &open).await? {
+                let committed = self.append(Event { at: now, ..retracted });
+                committed.await.map_err(|e: LogError| StoreError::Database(e.to_string()))?;
             }
             let appended: Vec<_> = open.into_iter().map(|view| self.append(ended_by_restart(view, now))).collect();
             for committed in appended {
@@ -64,6 +68,35 @@ impl EventLog {
             }
         }
     }
+}
+
+/// The retractions owed: pops of these calls that were shown and not taken back, to agents who had not answered. The
+/// events since the first of the calls began are read through: once, at a start after a kill.
+async fn open_pops(db: &Db, open: &[CallView]) -> Result<Vec<Event>, StoreError> {
+    let Some(since) = open.iter().map(|call| call.started_at).min() else { return Ok(Vec::new()) };
+    let rows: Vec<(String, Option<String>)> = read!(*db, pool => sqlx::query_as(
+        "select body, queue from events where type in ('pop.shown', 'pop.retracted') and at >= $1 order by seq",
+    ).bind(since.as_datetime()).fetch_all(pool))?;
+    let mut owed: Vec<(PopId, Event)> = Vec::new();
+    for (body, queue) in rows {
+        let event: Event = serde_json::from_str(&body).map_err(|e| StoreError::Unreadable { what: "event", why: e.to_string() })?;
+        let (pop_id, is_shown) = match &event.kind {
+            EventKind::PopShown(pop) => (pop.pop_id, true),
+            EventKind::PopRetracted { pop_id, .. } => (*pop_id, false),
+            _ => continue,
+        };
+        owed.retain(|(its, _)| *its != pop_id);
+        let call = open.iter().find(|call| Some(call.id) == event.call_id);
+        let has_answered = |call: &&CallView| {
+            let own = |leg: &&LegView| leg.agent == event.agent && leg.answered_at.is_some();
+            call.legs.iter().any(|leg| own(&leg))
+        };
+        if is_shown && call.filter(|call| !has_answered(call)).is_some() {
+            let kind = EventKind::PopRetracted { pop_id, reason: RetractReason::Withdrawn };
+            owed.push((pop_id, Event { queue: queue.map(|queue| QueueId::new(&queue)), kind, ..event }));
+        }
+    }
+    Ok(owed.into_iter().map(|(_, event)| event).collect())
 }
 
 fn ended_by_restart(mut view: CallView, now: Wall) -> Event {

@@ -7,4 +7,5 @@ mod desk;
 mod floor;
 mod load;
 mod pops;
+mod restart;
 mod steering;
