@@ -53,8 +53,17 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
 
     let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(&config))?.into_parts();
     let sip_door = SipDoor::new(sender.clone());
-    let engine =
-        Engine::start(parts::engine(&config, site.clone(), &store, &log, repaired, last_floor, listeners.clone(), received, sender)?)?;
+    let engine = Engine::start(parts::engine(
+        &config,
+        site.clone(),
+        &store,
+        &log,
+        repaired,
+        last_floor,
+        listeners.clone(),
+        received,
+        sender,
+    )?)?;
     let web_parts = parts::web(&config, site, &store, &log, engine.handle(), sip_door, metrics)?;
     let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
     let address = server.local_addr()?;

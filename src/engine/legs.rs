@@ -206,11 +206,8 @@ impl Legs {
     /// Whom each of these legs hears from now on.
     pub fn hear(&mut self, changed: Vec<(LegId, Vec<LegId>)>) {
         for (id, sources) in changed {
-            let ports: Vec<_> = sources.iter().filter_map(|source| self.legs.get(source)?.port.map(|port| port.id)).collect();
-            self.media(id, |media| match ports.first() {
-                None => MediaCommand::Unbridge { a: media },
-                Some(b) => MediaCommand::Bridge { a: media, b: *b },
-            });
+            let ports = sources.iter().filter_map(|source| self.legs.get(source)?.port.map(|port| port.id)).collect();
+            self.media(id, |media| MediaCommand::Hear { media, sources: ports });
             if let (Some(leg), Some(first)) = (self.legs.get_mut(&id), sources.first()) {
                 leg.heard_first = Some(*first);
             }

@@ -31,6 +31,7 @@ enum Ended {
 /// Serves the connection until either side ends it, then reports it closed.
 pub(super) async fn run(shared: &Shared, stream: TcpStream, flow: Flow, mut end: WriteQueueEnd) {
     let (mut reader, mut writer) = stream.into_split();
+    let slot = Slot { shared, flow };
     tokio::select! {
         ended = read(shared, &mut reader, flow) => if matches!(ended, Ended::LastWordSaid) {
             let _ = timeout(LAST_WORDS, write(shared, &mut writer, &mut end)).await;
@@ -38,9 +39,26 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, flow: Flow, mut end:
         () = write(shared, &mut writer, &mut end) => {}
     }
     // What is still queued is lost, as it would be in the kernel's buffer.
-    shared.connections.remove(flow.connection);
+    drop(slot);
     let _ = timeout(LAST_WORDS, writer.shutdown()).await;
     let _ = shared.inbound.send(Received::Closed { flow }).await;
+}
+
+/// The connection's place in the registry, given back however its task ends: a defect in one connection must not use up
+/// the places of all.
+struct Slot<'a> {
+    shared: &'a Shared,
+    flow: Flow,
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.shared.connections.remove(self.flow.connection);
+        if std::thread::panicking() {
+            // A full queue: the endpoint finds the flow dead when it next writes to it.
+            let _ = self.shared.inbound.try_send(Received::Closed { flow: self.flow });
+        }
+    }
 }
 
 async fn read(shared: &Shared, reader: &mut OwnedReadHalf, flow: Flow) -> Ended {

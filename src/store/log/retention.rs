@@ -79,7 +79,8 @@ async fn open_pops(db: &Db, open: &[CallView]) -> Result<Vec<Event>, StoreError>
     ).bind(since.as_datetime()).fetch_all(pool))?;
     let mut owed: Vec<(PopId, Event)> = Vec::new();
     for (body, queue) in rows {
-        let event: Event = serde_json::from_str(&body).map_err(|e| StoreError::Unreadable { what: "event", why: e.to_string() })?;
+        let event: Event =
+            serde_json::from_str(&body).map_err(|e| StoreError::Unreadable { what: "event", why: e.to_string() })?;
         let (pop_id, is_shown) = match &event.kind {
             EventKind::PopShown(pop) => (pop.pop_id, true),
             EventKind::PopRetracted { pop_id, .. } => (*pop_id, false),

@@ -67,10 +67,10 @@ async fn a_kill_right_after_the_answer_of_someone_unrecorded_leaves_no_audio() {
     office.live.until("call.answered").await;
     office.server.kill();
     office.server.restart();
-    office.root.until("recordings", |list| {
-        list["items"].as_array()?.iter().all(|item| item["state"] == "failed").then_some(())
-    })
-    .await;
+    office
+        .root
+        .until("recordings", |list| list["items"].as_array()?.iter().all(|item| item["state"] == "failed").then_some(()))
+        .await;
     let audio = files_below(&office.server.folder.path().join("recordings"));
     let audio: Vec<_> = audio.iter().filter(|path| path.is_file()).collect();
     assert!(audio.is_empty(), "{audio:?}");
@@ -107,12 +107,23 @@ async fn the_test_caller_says_that_the_server_vanished() {
     let carrier = office.carrier;
     let client = std::mem::replace(
         &mut office.client,
-        perezvon::support::phone::Phone::switch_on(perezvon::support::phone::PhoneSetup::new(office.server.sip, "x", "")).unwrap(),
+        perezvon::support::phone::Phone::switch_on(perezvon::support::phone::PhoneSetup::new(office.server.sip, "x", ""))
+            .unwrap(),
     );
     drop(client);
     let server = office.server.sip.to_string();
     let caller = std::process::Command::new(crate::support::server::binary())
-        .args(["call", "--to", "+74951234567", "--seconds", "30", "--server", &server, "--local", &format!("127.0.0.1:{carrier}")])
+        .args([
+            "call",
+            "--to",
+            "+74951234567",
+            "--seconds",
+            "30",
+            "--server",
+            &server,
+            "--local",
+            &format!("127.0.0.1:{carrier}"),
+        ])
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::piped())
         .spawn()

@@ -84,7 +84,7 @@ async fn on_hold_the_client_hears_music_the_agent_nothing_and_the_recording_neit
     let (from, to) = (mark(&view, "held") + 100, mark(&view, "resumed") - 40);
     assert!(to > from + 500, "{view}");
     assert!(is_silent(part(&right, rate, from, to)), "neither the agent nor the music is on the client's tape");
-    assert!(share_of_tone(part(&left, rate, from, to), rate, CLIENT_HZ) > 0.95, "the client is recorded throughout");
+    assert!(share_of_tone(part(&left, rate, from, to), rate, CLIENT_HZ) > 0.85, "the client is recorded throughout");
     assert!(share_of_tone(part(&right, rate, to + 150, to + 350), rate, agent_hz(0)) > 0.9);
 }
 
@@ -126,8 +126,8 @@ async fn a_recording_leaves_out_what_is_said_while_it_is_paused_or_masked() {
         let (from, to) = (mark(&view, shut), mark(&view, open));
         for (side, hz) in [(&left, CLIENT_HZ), (&right, agent_hz(0))] {
             assert!(is_silent(part(side, rate, from + 40, to)), "{shut}: nothing of it is kept");
-            assert!(share_of_tone(part(side, rate, from - 300, from - 40), rate, hz) > 0.95, "before {shut}");
-            assert!(share_of_tone(part(side, rate, to + 60, to + 300), rate, hz) > 0.95, "after {open}");
+            assert!(share_of_tone(part(side, rate, from - 300, from - 40), rate, hz) > 0.85, "before {shut}");
+            assert!(share_of_tone(part(side, rate, to + 60, to + 300), rate, hz) > 0.85, "after {open}");
         }
     }
 }
