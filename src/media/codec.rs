@@ -1,282 +1,130 @@
-//! The codecs a leg can speak, and G.711 itself: every conversion is one look-up in a table made at compile time.
-//! It knows nothing of packets. Called by the relay (transcoding, sounds), the recorder (decoding) and tests.
+//! The codecs a leg can speak, in the words of RTP and SDP. It converts nothing: `g711` has the tables, `coder` the codecs
+//! with state. Called by everybody who names a codec.
 
-/// An audio codec with a static RTP payload type (RFC 3551 §6).
+/// An audio codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 A-law.
     Pcma,
     /// G.711 µ-law.
     Pcmu,
+    /// G.722 at 64 kbit/s: 16,000 samples a second, though its RTP clock says 8,000 (RFC 3551 §4.5.2).
+    G722,
+    /// Opus (RFC 6716, RFC 7587), which we speak in mono and wideband.
+    Opus,
 }
 
 impl Codec {
-    /// Samples a second, which is also the clock of RTP time.
+    /// The RTP clock of all codecs but Opus.
     pub const CLOCK_HZ: u32 = 8000;
 
-    /// The name in SDP's `rtpmap`.
+    /// Every codec.
+    pub const ALL: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Opus];
+
+    /// Ticks of RTP time a second.
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Codec::Pcma | Codec::Pcmu | Codec::G722 => Codec::CLOCK_HZ,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// Samples a second of the linear audio that we code and decode.
+    pub const fn sample_hz(self) -> u32 {
+        match self {
+            Codec::Pcma | Codec::Pcmu => 8000,
+            Codec::G722 | Codec::Opus => 16_000,
+        }
+    }
+
+    /// Whether it is one of the two laws, which turn into each other byte by byte.
+    pub const fn is_g711(self) -> bool {
+        matches!(self, Codec::Pcma | Codec::Pcmu)
+    }
+
+    /// The encoding name in SDP's `rtpmap`.
     pub const fn name(self) -> &'static str {
         match self {
             Codec::Pcma => "PCMA",
             Codec::Pcmu => "PCMU",
+            Codec::G722 => "G722",
+            Codec::Opus => "opus",
         }
     }
 
-    /// The static payload type of RFC 3551.
+    /// The value of SDP's `rtpmap` without the payload type: name, clock and, for Opus, its two channels, which say
+    /// nothing about how many are sent (RFC 7587 §7).
+    pub const fn rtpmap(self) -> &'static str {
+        match self {
+            Codec::Pcma => "PCMA/8000",
+            Codec::Pcmu => "PCMU/8000",
+            Codec::G722 => "G722/8000",
+            Codec::Opus => "opus/48000/2",
+        }
+    }
+
+    /// The payload type we offer: RFC 3551's static one, and 111 for Opus, which has none.
     pub const fn payload_type(self) -> u8 {
         match self {
             Codec::Pcma => 8,
             Codec::Pcmu => 0,
+            Codec::G722 => 9,
+            Codec::Opus => 111,
         }
     }
 
-    /// The codec of a static payload type.
+    /// The codec of a static payload type (RFC 3551 §6).
     pub const fn from_payload_type(payload_type: u8) -> Option<Codec> {
         match payload_type {
             8 => Some(Codec::Pcma),
             0 => Some(Codec::Pcmu),
+            9 => Some(Codec::G722),
             _ => None,
         }
     }
 
     /// The codec of an SDP encoding name, in any case of letters.
-    pub const fn from_name(name: &str) -> Option<Codec> {
-        if name.eq_ignore_ascii_case("PCMA") {
-            Some(Codec::Pcma)
-        } else if name.eq_ignore_ascii_case("PCMU") {
-            Some(Codec::Pcmu)
-        } else {
-            None
-        }
+    pub fn from_name(name: &str) -> Option<Codec> {
+        Codec::ALL.into_iter().find(|codec| name.eq_ignore_ascii_case(codec.name()))
     }
 
-    /// One sample to one byte.
-    pub fn encode_sample(self, sample: i16) -> u8 {
-        // The 13 (A) or 14 (µ) upper bits decide; the tables are indexed by the upper 14.
-        let index = usize::from((sample as u16) >> 2);
-        match self {
-            Codec::Pcma => ALAW_FROM_LINEAR[index],
-            Codec::Pcmu => ULAW_FROM_LINEAR[index],
-        }
-    }
-
-    /// One byte to one sample.
-    pub const fn decode_sample(self, byte: u8) -> i16 {
-        match self {
-            Codec::Pcma => LINEAR_FROM_ALAW[byte as usize],
-            Codec::Pcmu => LINEAR_FROM_ULAW[byte as usize],
-        }
-    }
-
-    /// Codes as many samples as both slices hold and returns how many.
-    pub fn encode(self, samples: &[i16], out: &mut [u8]) -> usize {
-        samples.iter().zip(out.iter_mut()).map(|(sample, byte)| *byte = self.encode_sample(*sample)).count()
-    }
-
-    /// Decodes as many bytes as both slices hold and returns how many.
-    pub fn decode(self, bytes: &[u8], out: &mut [i16]) -> usize {
-        bytes.iter().zip(out.iter_mut()).map(|(byte, sample)| *sample = self.decode_sample(*byte)).count()
-    }
-
-    /// Changes coded audio in place from this codec to another, without going through linear samples.
-    pub fn transcode(self, to: Codec, audio: &mut [u8]) {
-        let table = match (self, to) {
-            (Codec::Pcma, Codec::Pcmu) => &ULAW_FROM_ALAW,
-            (Codec::Pcmu, Codec::Pcma) => &ALAW_FROM_ULAW,
-            _ => return,
+    /// The codec of an `rtpmap` value such as `PCMA/8000`, `pcmu/8000/1` or `opus/48000/2`; `None` for another clock or
+    /// another number of channels.
+    pub fn from_rtpmap(rtpmap: &str) -> Option<Codec> {
+        let mut parts = rtpmap.trim().split('/').map(str::trim);
+        let codec = Codec::from_name(parts.next()?)?;
+        let has_clock = parts.next()?.parse() == Ok(codec.clock_hz());
+        let channels = parts.next();
+        let has_channels = match codec {
+            Codec::Opus => channels == Some("2"),
+            Codec::Pcma | Codec::Pcmu | Codec::G722 => matches!(channels, None | Some("1")),
         };
-        for byte in audio {
-            *byte = table[usize::from(*byte)];
-        }
+        (has_clock && has_channels && parts.next().is_none()).then_some(codec)
     }
-
-    /// The byte that means silence.
-    pub fn silence(self) -> u8 {
-        self.encode_sample(0)
-    }
-}
-
-static LINEAR_FROM_ALAW: [i16; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = alaw_to_linear(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-static LINEAR_FROM_ULAW: [i16; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = ulaw_to_linear(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-static ALAW_FROM_LINEAR: [u8; 16384] = {
-    let mut table = [0; 16384];
-    let mut index = 0;
-    while index < 16384 {
-        table[index] = linear_to_alaw(((index as u16) << 2) as i16);
-        index += 1;
-    }
-    table
-};
-
-static ULAW_FROM_LINEAR: [u8; 16384] = {
-    let mut table = [0; 16384];
-    let mut index = 0;
-    while index < 16384 {
-        table[index] = linear_to_ulaw(((index as u16) << 2) as i16);
-        index += 1;
-    }
-    table
-};
-
-static ULAW_FROM_ALAW: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = linear_to_ulaw(alaw_to_linear(byte as u8));
-        byte += 1;
-    }
-    table
-};
-
-static ALAW_FROM_ULAW: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = linear_to_alaw(ulaw_to_linear(byte as u8));
-        byte += 1;
-    }
-    table
-};
-
-/// G.711 table 1: every second bit of the character signal is inverted, the sign bit is 1 for positive values.
-const fn alaw_to_linear(byte: u8) -> i16 {
-    let code = byte ^ 0x55;
-    let segment = (code >> 4) & 7;
-    let step = (code & 15) as i16;
-    let magnitude = match segment {
-        0 => (step << 4) + 8,
-        _ => ((step << 4) + 0x108) << (segment - 1),
-    };
-    if code & 0x80 != 0 { magnitude } else { -magnitude }
-}
-
-const fn linear_to_alaw(sample: i16) -> u8 {
-    // 13-bit magnitude; a negative value mirrors to -1 - x, so that both halves have the same number of steps.
-    let (sign, magnitude) = if sample >= 0 { (0x80, sample >> 3) } else { (0, !sample >> 3) };
-    // Segment n > 0 starts at 2^(n+4) in these units.
-    let mut segment = 0;
-    while segment < 7 && magnitude >= (32 << segment) {
-        segment += 1;
-    }
-    let step = if segment < 2 { (magnitude >> 1) & 15 } else { (magnitude >> segment) & 15 };
-    (sign | (segment << 4) as u8 | step as u8) ^ 0x55
-}
-
-/// G.711 table 2: all bits inverted, magnitudes biased by 33 (132 in 16-bit units).
-const fn ulaw_to_linear(byte: u8) -> i16 {
-    let code = !byte;
-    let segment = (code >> 4) & 7;
-    let step = (code & 15) as i16;
-    let magnitude = (((step << 3) + 132) << segment) - 132;
-    if code & 0x80 != 0 { -magnitude } else { magnitude }
-}
-
-const fn linear_to_ulaw(sample: i16) -> u8 {
-    let (sign, magnitude) = if sample >= 0 { (0, sample as i32) } else { (0x80, !sample as i32) };
-    let magnitude = if magnitude > 32635 { 32635 } else { magnitude } + 132;
-    // Segment n starts at 2^(n+7).
-    let mut segment = 0;
-    while segment < 7 && magnitude >= (256 << segment) {
-        segment += 1;
-    }
-    let step = (magnitude >> (segment + 3)) & 15;
-    !(sign | (segment << 4) as u8 | step as u8)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BOTH: [Codec; 2] = [Codec::Pcma, Codec::Pcmu];
-
-    #[test]
-    fn known_values_of_g711_are_met() {
-        // G.711 tables 1a to 2b, with ±4096 of A-law and ±8159 of µ-law scaled to 16 bits.
-        assert_eq!(Codec::Pcma.encode_sample(0), 0xd5);
-        assert_eq!(Codec::Pcma.encode_sample(-1), 0x55);
-        assert_eq!(Codec::Pcma.encode_sample(i16::MAX), 0xaa);
-        assert_eq!(Codec::Pcma.encode_sample(i16::MIN), 0x2a);
-        assert_eq!(Codec::Pcmu.encode_sample(0), 0xff);
-        assert_eq!(Codec::Pcmu.encode_sample(-1), 0x7f);
-        assert_eq!(Codec::Pcmu.encode_sample(i16::MAX), 0x80);
-        assert_eq!(Codec::Pcmu.encode_sample(i16::MIN), 0x00);
-        assert_eq!(Codec::Pcmu.decode_sample(0x80), 32124);
-        assert_eq!(Codec::Pcmu.decode_sample(0x00), -32124);
-        assert_eq!(Codec::Pcma.decode_sample(0xaa), 32256);
-        assert_eq!(Codec::Pcma.decode_sample(0xd5), 8);
-    }
-
-    #[test]
-    fn every_code_decodes_and_encodes_to_itself() {
-        for codec in BOTH {
-            for byte in 0..=255 {
-                let back = codec.encode_sample(codec.decode_sample(byte));
-                // µ-law has two zeros; linear audio has one.
-                let expected = if codec == Codec::Pcmu && byte == 0x7f { 0xff } else { byte };
-                assert_eq!(back, expected, "{codec:?} {byte:#x}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_error_stays_within_half_a_step() {
-        for codec in BOTH {
-            for sample in i16::MIN..=i16::MAX {
-                let error = (i32::from(codec.decode_sample(codec.encode_sample(sample))) - i32::from(sample)).abs();
-                // Steps grow with the value: 1/32 of it at most, beside the floor of 8 and the clipping at the top.
-                assert!(error <= 8 + i32::from(sample).abs() / 31, "{codec:?} {sample}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_direct_tables_agree_with_the_way_over_linear_samples() {
-        for byte in 0..=255u8 {
-            let mut one = [byte];
-            Codec::Pcma.transcode(Codec::Pcmu, &mut one);
-            assert_eq!(one[0], Codec::Pcmu.encode_sample(Codec::Pcma.decode_sample(byte)));
-            one = [byte];
-            Codec::Pcmu.transcode(Codec::Pcma, &mut one);
-            assert_eq!(one[0], Codec::Pcma.encode_sample(Codec::Pcmu.decode_sample(byte)));
-            one = [byte];
-            Codec::Pcmu.transcode(Codec::Pcmu, &mut one);
-            assert_eq!(one[0], byte);
-        }
-    }
-
     #[test]
     fn names_and_payload_types_lead_back_to_the_codec() {
-        for codec in BOTH {
-            assert_eq!(Codec::from_payload_type(codec.payload_type()), Some(codec));
+        for codec in Codec::ALL {
             assert_eq!(Codec::from_name(&codec.name().to_lowercase()), Some(codec));
+            assert_eq!(Codec::from_rtpmap(codec.rtpmap()), Some(codec));
+            let expected = (codec != Codec::Opus).then_some(codec);
+            assert_eq!(Codec::from_payload_type(codec.payload_type()), expected);
         }
         assert_eq!(Codec::from_payload_type(18), None);
-        assert_eq!(Codec::from_name("opus"), None);
+        assert_eq!(Codec::from_name("G729"), None);
     }
 
     #[test]
-    fn slices_of_different_length_take_the_shorter() {
-        let mut out = [0u8; 3];
-        assert_eq!(Codec::Pcma.encode(&[0; 5], &mut out), 3);
-        let mut samples = [0i16; 5];
-        assert_eq!(Codec::Pcma.decode(&out, &mut samples), 3);
+    fn a_codec_at_another_clock_is_another_codec() {
+        for rtpmap in ["PCMA/16000", "PCMU/8000/2", "G722/16000", "opus/48000", "opus/48000/1", "opus/8000/2", "opus", "", "/"] {
+            assert_eq!(Codec::from_rtpmap(rtpmap), None, "{rtpmap}");
+        }
+        assert_eq!(Codec::from_rtpmap("pcmu/8000/1"), Some(Codec::Pcmu));
+        assert_eq!(Codec::from_rtpmap("OPUS/48000/2"), Some(Codec::Opus));
     }
 }

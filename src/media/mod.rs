@@ -1,13 +1,20 @@
 //! ○ What is said on the wire of a call: packets, codecs, tones and the numbers that judge them. Plain values only:
 //! no socket, no clock. The relay carries them, the recorder and the tests listen to them.
 
-pub mod codec; //      G.711 A-law and µ-law
+pub mod codec; //      the codecs a leg can speak, in the words of RTP and SDP
+pub mod coder; //      coded audio to linear and back, with state
+pub mod conceal; //    what stands in for a lost packet
 pub mod dtmf; //       key presses as telephone-events
+pub mod g711; //       the two laws, by table
 pub mod latch; //      whose packets belong to a leg
+pub mod listening; //  one source as one listener hears it: jitter, decoder, concealment
+pub mod mix; //        several sources as one
 pub mod music; //      hold music, computed
+mod opus; //           settings of Opus and the guard before it
 pub mod outgoing; //   the one stream a leg hears, over changes of source
 pub mod quality; //    the numbers kept for a leg
 pub mod reception; //  loss and jitter of what was received
+pub mod resample; //   8 kHz to 16 kHz and back
 pub mod rtcp; //       reports, read and written
 pub mod rtp; //        packets, read and written
 pub mod sound; //      a sound ready to play

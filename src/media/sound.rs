@@ -25,11 +25,12 @@ impl Sound {
         Sound { pcma: coded(Codec::Pcma), pcmu: coded(Codec::Pcmu) }
     }
 
-    /// The 160 coded bytes of packet `index`; `None` after the last.
+    /// The 160 coded bytes of packet `index`; `None` after the last, and for codecs with state.
     pub fn packet(&self, codec: Codec, index: usize) -> Option<&[u8]> {
         let bytes = match codec {
             Codec::Pcma => &self.pcma,
             Codec::Pcmu => &self.pcmu,
+            Codec::G722 | Codec::Opus => return None,
         };
         let start = index.checked_mul(PACKET_SAMPLES)?;
         bytes.get(start..start.checked_add(PACKET_SAMPLES)?)

@@ -204,7 +204,7 @@ impl Leg {
         }
         // A far end that agreed to one law and sends the other is understood all the same.
         let agreed = (remote.payload_type == header.payload_type).then_some(remote.codec);
-        let codec = agreed.or(Codec::from_payload_type(header.payload_type));
+        let codec = agreed.or(Codec::from_payload_type(header.payload_type)).filter(|codec| codec.is_g711());
         let Some(codec) = codec.filter(|_| packet.payload.len() <= MAX_PAYLOAD_BYTES) else {
             self.stats.packets_unusable += 1;
             return None;

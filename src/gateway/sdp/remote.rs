@@ -68,6 +68,8 @@ pub(super) fn codecs(media: &Media) -> impl Iterator<Item = OfferedCodec> {
             }
             None => Codec::from_payload_type(payload_type)?,
         };
+        // The relay passes on only the two laws as yet.
+        let codec = Some(codec).filter(|codec| codec.is_g711())?;
         Some(OfferedCodec { codec, payload_type })
     })
 }
