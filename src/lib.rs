@@ -19,6 +19,7 @@ pub mod relay; //         media threads: ports, latching, forwarding, players, t
 pub mod recording; //     tap to file, repair, peaks
 pub mod cards; //       ○ identity: numbers to cards
 pub mod events; //      ○ the product's diary
+pub mod connectors; //    programs outside: the voice
 pub mod site; //        ○ the site file: parse, check, diff
 pub mod access; //      ○ who may see and do what
 pub mod engine; //        where decisions meet IO: call tasks, the floor task, the SIP task

@@ -9,6 +9,7 @@ pub mod g711; //       the two laws, by table
 pub mod latch; //      whose packets belong to a leg
 pub mod listening; //  one source as one listener hears it: jitter, decoder, concealment
 pub mod mix; //        several sources as one
+pub mod numerals; //  numbers in words, for what is said
 pub mod music; //      hold music, computed
 mod opus; //           settings of Opus and the guard before it
 pub mod outgoing; //   the one stream a leg hears, over changes of source
