@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::call_task::{self, CallMessage};
 use super::handle::{Actor, Command, CommandError, Readiness};
 use super::house::House;
-use super::{arrivals, floor_task, sip_task, tasks};
+use super::{arrivals, floor_task, phone_loans, sip_task, tasks};
 use crate::agents::Wish;
 use crate::call::{CallWish, Goal, Origination, Person};
 use crate::clock;
@@ -38,6 +38,9 @@ async fn answer(house: Arc<House>, command: Command) {
         Command::Originate { from, to, by: _, reply } => drop(reply.send(originate(&house, from, to).await)),
         Command::SetAgentState { agent, state, reason, by: _, reply } => {
             drop(reply.send(set_agent_state(&house, agent, state, reason).await));
+        }
+        Command::LendPhone { user, session, session_ends, reply } => {
+            drop(reply.send(phone_loans::lend(&house, user, session, session_ends).await));
         }
         Command::Agents { reply } => drop(reply.send(ask_floor(&house, floor_task::Order::Agents).await.unwrap_or_default())),
         Command::Queues { reply } => drop(reply.send(ask_floor(&house, floor_task::Order::Queues).await.unwrap_or_default())),

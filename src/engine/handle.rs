@@ -1,15 +1,18 @@
 //! What the rest of the house may ask of the engine: the web, the control socket and tests hold a `Handle`.
 //! It sends a command and waits for the answer; it holds no state and decides nothing.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::call::{CallWish, Refusal};
 use crate::events::AgentView;
 pub use crate::events::QueueView;
-use crate::types::{AgentId, AgentState, CallId, CallView, EndCause};
+use crate::types::{AgentId, AgentState, CallId, CallView, EndCause, Wall};
 
 /// Who asks: shown in the call's `ended_by` and in the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,21 @@ pub struct Readiness {
     pub detail: String,
 }
 
+/// Short-lived SIP credentials, told once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LentPhone {
+    /// Of the digest; it registers the user's own address.
+    pub username: String,
+    pub password: String,
+    pub expires_at: Wall,
+}
+
+impl fmt::Debug for LentPhone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LentPhone").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
 /// One wish with the place for its answer.
 #[derive(Debug)]
 pub enum Command {
@@ -78,6 +96,14 @@ pub enum Command {
         reason: Option<String>,
         by: Actor,
         reply: oneshot::Sender<Result<AgentView, CommandError>>,
+    },
+    /// SIP credentials for the page behind a web session.
+    LendPhone {
+        user: AgentId,
+        session: Uuid,
+        /// `None`: until revoked.
+        session_ends: Option<Wall>,
+        reply: oneshot::Sender<Result<LentPhone, CommandError>>,
     },
     Agents {
         reply: oneshot::Sender<Vec<AgentView>>,
@@ -129,6 +155,10 @@ impl Handle {
         by: Actor,
     ) -> Result<AgentView, CommandError> {
         self.ask(|reply| Command::SetAgentState { agent, state, reason, by, reply }).await?
+    }
+
+    pub async fn lend_phone(&self, user: AgentId, session: Uuid, session_ends: Option<Wall>) -> Result<LentPhone, CommandError> {
+        self.ask(|reply| Command::LendPhone { user, session, session_ends, reply }).await?
     }
 
     pub async fn agents(&self) -> Result<Vec<AgentView>, CommandError> {

@@ -18,6 +18,7 @@ mod front_desk;
 pub mod handle;
 mod house;
 mod legs;
+mod phone_loans;
 mod phones;
 mod pops;
 mod recordings;
@@ -35,7 +36,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 pub use address::interfaces;
-pub use handle::{Actor, Command, CommandError, Handle, QueueView, Readiness};
+pub use handle::{Actor, Command, CommandError, Handle, LentPhone, QueueView, Readiness};
 pub use sip_door::{LineClosed, SipDoor, SipLine};
 
 use crate::call::{Input, Limits};
@@ -142,6 +143,7 @@ impl Engine {
         floor_task::spawn(house.clone(), floor_orders, rand::random(), parts.last_floor);
         sip_task::spawn(house.clone(), endpoint, sip_orders, parts.received, parts.sender);
         front_desk::spawn(house.clone(), command_inbox);
+        phone_loans::watch_sessions(house.clone());
         Ok(Engine { house, handle: Handle::new(commands) })
     }
 

@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::api::later::not_available;
-use super::api::{agents, calls, clients, events, lookup, me, queues, recordings, session, steering};
+use super::api::{agents, calls, clients, events, lookup, me, phone, queues, recordings, session, steering};
 use super::error::{ApiError, words};
 use super::state::AppState;
 use super::{desk, envelope, health, idempotency, live, openapi, sip};
@@ -21,6 +21,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(session::sign_in, session::sign_out))   // POST DELETE  /session
         .routes(routes!(me::show))                              // GET          /me
         .routes(routes!(me::set_state))                         // PUT          /me/state
+        .routes(routes!(phone::lend))                           // POST         /me/phone
         .routes(routes!(calls::list, calls::dial))              // GET POST     /calls
         .routes(routes!(calls::show))                           // GET          /calls/{id}
         .routes(routes!(calls::hang_up))                        // POST         /calls/{id}/hangup
@@ -46,7 +47,6 @@ fn api() -> OpenApiRouter<AppState> {
 #[rustfmt::skip]
 fn later() -> Router<AppState> {
     Router::new()
-        .route("/me/phone",                     post(not_available))
         .route("/calls/{id}/transfer",          post(not_available))
         .route("/calls/{id}/transfer/complete", post(not_available))
         .route("/calls/{id}/transfer/cancel",   post(not_available))

@@ -10,6 +10,7 @@ pub mod events;
 pub mod later;
 pub mod lookup;
 pub mod me;
+pub mod phone;
 pub mod queues;
 pub mod recordings;
 pub mod session;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use argon2::password_hash::PasswordHasher;
 use futures_util::{SinkExt, StreamExt};
-use perezvon::engine::{Command, CommandError, Handle, QueueView, Readiness, SipDoor};
+use perezvon::engine::{Command, CommandError, Handle, LentPhone, QueueView, Readiness, SipDoor};
 use perezvon::events::AgentView;
 use perezvon::site::{Queue, Role, Site, Strategy, User};
 use perezvon::store::{EventLog, LogWrite, SessionKind, Store};
@@ -363,6 +363,11 @@ async fn answer(mut inbox: mpsc::Receiver<Command>, engine: Arc<Mutex<FakeEngine
                     view.clone()
                 });
                 let _ = reply.send(refused.map_or_else(|| changed.ok_or(CommandError::NotFound), Err));
+            }
+            Command::LendPhone { user, session, session_ends, reply } => {
+                let username = format!("web-{user}-{session}");
+                let expires_at = session_ends.unwrap_or(at(3600));
+                drop(reply.send(Ok(LentPhone { username, password: "lent".into(), expires_at })));
             }
             Command::Agents { reply } => drop(reply.send(engine.agents.clone())),
             Command::Queues { reply } => drop(reply.send(engine.queues.clone())),

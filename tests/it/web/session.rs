@@ -149,3 +149,20 @@ async fn behind_a_trusted_proxy_that_ends_tls_the_cookie_is_secure() {
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     assert!(answer.headers()["set-cookie"].to_str().unwrap().ends_with("; Secure"));
 }
+
+#[tokio::test]
+async fn a_page_is_lent_a_phone_of_its_user_and_of_the_address_it_came_by() {
+    let house = House::open().await;
+    let (status, phone) = house.send(&house.token("anna").await, Method::POST, "/me/phone", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(phone["ws_url"], format!("ws://{}/sip", house.address));
+    assert_eq!((&phone["uri"], &phone["password"]), (&"sip:101@perezvon".into(), &"lent".into()));
+    assert!(phone["username"].as_str().unwrap().starts_with("web-anna-"));
+    assert_eq!(phone["ice_servers"], serde_json::json!([]));
+    assert!(phone["expires_at"].is_string());
+    house.change_site(|site| site.users.get_mut("anna").unwrap().extension = None);
+    let (status, refusal) = house.send(&house.token("anna").await, Method::POST, "/me/phone", None).await;
+    assert_eq!((status, &refusal["error"]["code"]), (StatusCode::CONFLICT, &"no_extension".into()));
+    let nobody = house.http.post(house.url("/api/v1/me/phone")).send().await.unwrap();
+    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+}
