@@ -1,10 +1,9 @@
 //! The one stream that a leg hears from us, whoever speaks: our own SSRC, and numbers that go on over every change of
-//! source (music, agent, prompt). Within one source the differences of its numbers are kept, so that loss and reordering
-//! show at the far end as they were. Time is handed in; it sends nothing.
+//! source (music, agent, prompt) and of codec. Within one source the differences of its numbers are kept, so that loss and
+//! reordering show at the far end as they were. Time is handed in; it sends nothing.
 
 use std::time::Duration;
 
-use super::codec::Codec;
 use super::rtcp::SenderInfo;
 use crate::types::Time;
 
@@ -15,6 +14,10 @@ pub enum Source {
     Peer { leg: u64, ssrc: u32 },
     /// A sound; counts the plays of the leg.
     Sound { play: u32 },
+    /// What several legs say, mixed, or what one says in another codec; counts the times that this began.
+    Mix { round: u32 },
+    /// A key that we press ourselves; counts them.
+    Key { press: u32 },
 }
 
 /// Where a packet stands in our stream.
@@ -30,11 +33,15 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     ssrc: u32,
+    /// Of RTP time, in hertz: the present codec's.
+    clock_hz: u32,
     /// The highest sent.
     sequence: u16,
     timestamp: u32,
     /// When the packet with this timestamp was sent; of several with the same one (telephone-events) the first.
     sent_at: Option<Time>,
+    /// `timestamp` is where the next packet may begin, not where one began.
+    begins_now: bool,
     source: Option<Source>,
     sequence_offset: u16,
     timestamp_offset: u32,
@@ -47,17 +54,19 @@ pub struct Outgoing {
 /// A jump of a source's own numbers beyond this, forward or back, counts as a change of source.
 const MAX_DROPOUT: u16 = 3000;
 const MAX_MISORDER: u16 = 100;
-/// Samples of a packet, taken where the length of the last one is not known.
-const PACKET_RTP_TIME: u32 = 160;
+/// Packets a second, taken where the length of the last one is not known.
+const PACKETS_A_SECOND: u32 = 50;
 
 impl Outgoing {
-    /// A stream with chosen (random) beginnings, RFC 3550 §5.1.
+    /// A stream with chosen (random) beginnings, RFC 3550 §5.1, in RTP time of 8,000 a second.
     pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Outgoing {
         Outgoing {
             ssrc,
+            clock_hz: 8000,
             sequence,
             timestamp,
             sent_at: None,
+            begins_now: false,
             source: None,
             sequence_offset: 0,
             timestamp_offset: 0,
@@ -71,8 +80,29 @@ impl Outgoing {
         self.ssrc
     }
 
-    /// Finds the place of a packet with its source's own numbers; `None` when it belongs before the source's first
-    /// packet, where the numbers are taken.
+    /// The clock of RTP time.
+    pub fn clock_hz(&self) -> u32 {
+        self.clock_hz
+    }
+
+    /// Changes to another clock: time up to now counts by the old one, and the next packet begins a source (RFC 7160 §4.1).
+    pub fn set_clock(&mut self, now: Time, clock_hz: u32) {
+        if clock_hz == self.clock_hz || clock_hz == 0 {
+            return;
+        }
+        if let Some(sent_at) = self.sent_at {
+            let passed = rtp_time(now.since(sent_at), self.clock_hz).max(self.clock_hz / PACKETS_A_SECOND);
+            self.timestamp = self.timestamp.wrapping_add(passed);
+            // The next source begins at this moment and no packet later.
+            self.sent_at = Some(now);
+            self.begins_now = true;
+        }
+        self.clock_hz = clock_hz;
+        self.source = None;
+    }
+
+    /// Finds the place of a packet with its source's own numbers, which run by this stream's clock; `None` when it belongs
+    /// before the source's first packet, where the numbers are taken.
     pub fn place(&mut self, now: Time, source: Source, sequence: u16, timestamp: u32) -> Option<Place> {
         if self.source != Some(source) {
             return Some(self.switch(now, source, sequence, timestamp));
@@ -99,7 +129,7 @@ impl Outgoing {
 
     /// The stream's state for a sender report; `None` when nothing was ever sent.
     pub fn sender_info(&self, now: Time, ntp: u64) -> Option<SenderInfo> {
-        let elapsed = rtp_time(now.since(self.sent_at?));
+        let elapsed = rtp_time(now.since(self.sent_at?), self.clock_hz);
         Some(SenderInfo {
             ntp,
             rtp_timestamp: self.timestamp.wrapping_add(elapsed),
@@ -116,7 +146,9 @@ impl Outgoing {
     /// Begins a new source: the next number, and as much RTP time as has really passed, at least one packet's.
     fn switch(&mut self, now: Time, source: Source, sequence: u16, timestamp: u32) -> Place {
         let next = self.sequence.wrapping_add(1);
-        let passed = self.sent_at.map_or(0, |at| rtp_time(now.since(at)).max(PACKET_RTP_TIME));
+        let least = if self.begins_now { 0 } else { self.clock_hz / PACKETS_A_SECOND };
+        let passed = self.sent_at.map_or(0, |at| rtp_time(now.since(at), self.clock_hz).max(least));
+        self.begins_now = false;
         let begins_at = self.timestamp.wrapping_add(passed);
         self.source = Some(source);
         self.sequence_offset = next.wrapping_sub(sequence);
@@ -135,8 +167,8 @@ impl Outgoing {
     }
 }
 
-fn rtp_time(duration: Duration) -> u32 {
-    (duration.as_micros() * u128::from(Codec::CLOCK_HZ) / 1_000_000) as u32
+fn rtp_time(duration: Duration, clock_hz: u32) -> u32 {
+    (duration.as_micros() * u128::from(clock_hz) / 1_000_000) as u32
 }
 
 #[cfg(test)]
@@ -206,6 +238,28 @@ mod tests {
         let mut out = Outgoing::new(5, 0, 0);
         let times: Vec<u32> = (0..4).map(|play| out.place(ms(0), Source::Sound { play }, 0, 0).unwrap().timestamp).collect();
         assert_eq!(times, [0, 160, 320, 480]);
+    }
+
+    #[test]
+    fn a_change_of_clock_keeps_what_has_passed_and_counts_on_by_the_new_one() {
+        let mut out = Outgoing::new(5, 0, 0);
+        out.place(ms(0), AGENT, 10, 0);
+        out.set_clock(ms(20), 48000);
+        assert_eq!(out.place(ms(20), AGENT, 11, 5000), place(2, 160, true), "20 ms by the old clock");
+        assert_eq!(out.place(ms(40), AGENT, 12, 5960), place(3, 160 + 960, false));
+        out.set_clock(ms(60), 48000);
+        assert_eq!(out.place(ms(60), AGENT, 13, 6920), place(4, 160 + 1920, false), "the same clock is no change");
+        assert_eq!(out.place(ms(80), MUSIC, 0, 0), place(5, 160 + 2880, true));
+        out.set_clock(ms(1080), 8000);
+        assert_eq!(out.place(ms(2080), MUSIC, 1, 160), place(6, 160 + 2880 + 48000 + 8000, true));
+    }
+
+    #[test]
+    fn a_clock_set_before_anything_was_sent_changes_no_number() {
+        let mut out = Outgoing::new(5, 0, 700);
+        out.set_clock(ms(0), 48000);
+        assert_eq!(out.place(ms(1000), AGENT, 10, 0), place(1, 700, true));
+        assert_eq!(out.place(ms(1020), MUSIC, 0, 0), place(2, 1660, true));
     }
 
     #[test]

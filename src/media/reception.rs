@@ -1,7 +1,6 @@
 //! What was received of one stream, as RFC 3550 counts it: extended sequence numbers (§A.1), loss (§A.3), jitter (§A.8),
 //! and the report block about it. Time is handed in. Called by the relay for each packet of a leg's own source.
 
-use super::codec::Codec;
 use super::rtcp::{ReportBlock, SenderInfo, middle_of_ntp};
 use crate::types::Time;
 
@@ -19,7 +18,9 @@ pub struct Reception {
     former_received: u64,
     /// In RTP time, times 16 (§A.8's integer form).
     jitter_x16: u32,
-    max_jitter_x16: u32,
+    max_jitter_ms: f32,
+    /// Of RTP time, in hertz; 0 before the first audio.
+    clock_hz: u32,
     last_sr: Option<(u32, Time)>,
 }
 
@@ -73,17 +74,26 @@ impl Reception {
         }
     }
 
-    /// Updates jitter with an audio packet. Not for telephone-events, whose timestamps stand still by design.
-    pub fn time(&mut self, timestamp: u32, arrival: Time) {
+    /// Updates jitter with an audio packet whose RTP time counts `clock_hz` a second. Not for telephone-events, whose
+    /// timestamps stand still by design.
+    pub fn time(&mut self, timestamp: u32, clock_hz: u32, arrival: Time) {
         let Some(stream) = &mut self.stream else { return };
-        let arrival_rtp = (u128::from(arrival.as_nanos()) * u128::from(Codec::CLOCK_HZ) / 1_000_000_000) as u32;
+        if self.clock_hz != clock_hz {
+            // The far end changed to a codec with another clock; what was measured so far is the same time in other units.
+            if self.clock_hz != 0 {
+                self.jitter_x16 = (u64::from(self.jitter_x16) * u64::from(clock_hz) / u64::from(self.clock_hz)) as u32;
+            }
+            self.clock_hz = clock_hz;
+            stream.transit = None;
+        }
+        let arrival_rtp = (u128::from(arrival.as_nanos()) * u128::from(clock_hz) / 1_000_000_000) as u32;
         let transit = arrival_rtp.wrapping_sub(timestamp);
         if let Some(previous) = stream.transit.replace(transit) {
             let difference = (transit.wrapping_sub(previous) as i32).unsigned_abs();
             // A sender that re-bases its timestamps would poison the average for seconds; half a second is no jitter.
-            if difference < Codec::CLOCK_HZ / 2 {
+            if difference < clock_hz / 2 {
                 self.jitter_x16 = self.jitter_x16 + difference - ((self.jitter_x16 + 8) >> 4);
-                self.max_jitter_x16 = self.max_jitter_x16.max(self.jitter_x16);
+                self.max_jitter_ms = self.max_jitter_ms.max(self.jitter_ms());
             }
         }
     }
@@ -131,15 +141,11 @@ impl Reception {
     }
 
     pub fn jitter_ms(&self) -> f32 {
-        Self::milliseconds(self.jitter_x16)
+        self.jitter_x16 as f32 / 16.0 * 1000.0 / self.clock_hz.max(1) as f32
     }
 
     pub fn max_jitter_ms(&self) -> f32 {
-        Self::milliseconds(self.max_jitter_x16)
-    }
-
-    fn milliseconds(jitter_x16: u32) -> f32 {
-        jitter_x16 as f32 / 16.0 * 1000.0 / Codec::CLOCK_HZ as f32
+        self.max_jitter_ms
     }
 
     fn begin(&mut self, ssrc: u32, sequence: u16) {
@@ -217,12 +223,25 @@ mod tests {
         let mut uneven = fed([1]);
         for index in 0..200u32 {
             let at = u64::from(index) * 20;
-            even.time(index * 160, Time::from_millis(at));
-            uneven.time(index * 160, Time::from_millis(at + u64::from(index % 2) * 10));
+            even.time(index * 160, 8000, Time::from_millis(at));
+            uneven.time(index * 160, 8000, Time::from_millis(at + u64::from(index % 2) * 10));
         }
         assert_eq!(even.jitter_ms(), 0.0);
         assert!((9.0..=10.5).contains(&uneven.jitter_ms()), "{} ms", uneven.jitter_ms());
         assert_eq!(uneven.report(Time::ZERO).unwrap().jitter / 8, uneven.jitter_ms() as u32);
+    }
+
+    #[test]
+    fn jitter_is_the_same_time_by_any_clock() {
+        let mut reception = fed([1]);
+        for index in 0..200u32 {
+            reception.time(index * 960, 48000, Time::from_millis(u64::from(index * 20 + index % 2 * 10)));
+        }
+        let by_48 = reception.jitter_ms();
+        assert!((9.0..=10.5).contains(&by_48), "{by_48} ms");
+        reception.time(7, 8000, Time::from_millis(4010));
+        assert!((reception.jitter_ms() - by_48).abs() < 0.1, "{} ms: a change of clock is no jitter", reception.jitter_ms());
+        assert!(reception.max_jitter_ms() < 10.5);
     }
 
     #[test]
@@ -250,7 +269,7 @@ mod tests {
             let mut reception = Reception::default();
             for (ssrc, sequence, timestamp, at) in packets {
                 reception.count(ssrc, sequence);
-                reception.time(timestamp, Time::from_nanos(at));
+                reception.time(timestamp, if at % 2 == 0 { 8000 } else { 48000 }, Time::from_nanos(at));
                 if let Some(block) = reception.report(Time::from_nanos(at)) {
                     round_trip_ms(&block, at);
                 }
