@@ -166,19 +166,19 @@ pub enum MediaCommand {
         media: MediaId,
         remote: RemoteMedia,
     },
-    /// Each hears the other from now on and nobody else; ends each one's former bridge, and music or ringback playing to
-    /// either. The two get each other's keys too.
+    /// Each hears the other from now on and nobody else; those with whom they talked hear them no more. Ends music or
+    /// ringback playing to either.
     Bridge {
         a: MediaId,
         b: MediaId,
     },
-    /// Ends the bridge of `a`: neither hears the other any more.
+    /// `a` and the one it talks with do not hear each other any more.
     Unbridge {
         a: MediaId,
     },
     /// The leg hears these legs from now on, mixed, and nobody else; none of them hears it for that. At most 32, and no leg
-    /// is heard by more than 32. Keys (telephone-events) pass only between the two legs of a bridge, which stands as long as
-    /// each is among those whom the other hears: who merely listens gets none.
+    /// is heard by more than 32. The first is the one it talks with: keys (telephone-events) pass between two legs that name
+    /// each other first, and to nobody else who listens.
     Hear {
         media: MediaId,
         sources: Vec<MediaId>,

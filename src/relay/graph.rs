@@ -18,7 +18,7 @@ pub(super) struct Ties {
     pub sources: Vec<MediaId>,
     /// The legs that hear it.
     pub listeners: Vec<MediaId>,
-    /// The listener that gets its keys too: the leg it is bridged to.
+    /// The listener that gets its keys too: the leg it talks with.
     pub keys_to: Option<MediaId>,
 }
 
@@ -31,6 +31,7 @@ pub(super) struct Change {
     pub begins_to_hear: bool,
 }
 
+/// Two legs talk with each other when each is the first that the other hears.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     legs: HashMap<MediaId, Node>,
@@ -40,8 +41,6 @@ pub(super) struct Graph {
 struct Node {
     sources: Vec<MediaId>,
     listeners: Vec<MediaId>,
-    /// The other one of its bridge; both name each other.
-    bridged: Option<MediaId>,
 }
 
 /// Legs that a command has touched, and which of them begin to hear somebody.
@@ -66,123 +65,104 @@ impl Graph {
     /// A leg goes, with all its ties. The change does not name it.
     pub fn close(&mut self, leg: MediaId) -> Vec<Change> {
         let mut touched = Touched::default();
-        self.end_bridge(leg, &mut touched);
-        let Some(node) = self.legs.remove(&leg) else { return Vec::new() };
-        for source in node.sources {
-            self.remove_listener(source, leg, &mut touched);
+        self.set_sources(leg, Vec::new(), &mut touched);
+        let listeners = self.legs.get(&leg).map(|node| node.listeners.clone()).unwrap_or_default();
+        for listener in listeners {
+            self.stop_hearing(listener, leg, &mut touched);
         }
-        for listener in node.listeners {
-            if let Some(node) = self.legs.get_mut(&listener) {
-                node.sources.retain(|source| *source != leg);
-                touched.add(listener, false);
-            }
-        }
+        self.legs.remove(&leg);
         self.changes(touched)
     }
 
-    /// `listener` hears `sources` from now on and nobody else. It stays bridged if it still hears the other one.
-    pub fn hear(&mut self, listener: MediaId, sources: &[MediaId]) -> Vec<Change> {
+    /// `listener` hears `wanted` from now on and nobody else.
+    pub fn hear(&mut self, listener: MediaId, wanted: &[MediaId]) -> Vec<Change> {
         let mut touched = Touched::default();
-        if self.legs.contains_key(&listener) {
-            self.set_sources(listener, sources, &mut touched);
-        }
+        self.begin_to_hear(listener, wanted, &mut touched);
         self.changes(touched)
     }
 
-    /// The two hear each other and nobody else, and get each other's keys; each one's former bridge ends. A leg that is
-    /// not there (any more) is heard by nobody.
+    /// The two hear each other and nobody else; those with whom they talked no longer hear them. A leg that is not there
+    /// (any more) is heard by nobody.
     pub fn bridge(&mut self, a: MediaId, b: MediaId) -> Vec<Change> {
         let mut touched = Touched::default();
         if a == b {
             return Vec::new();
         }
         for (leg, other) in [(a, b), (b, a)] {
-            if self.legs.get(&leg).is_some_and(|node| node.bridged != Some(other)) {
-                self.end_bridge(leg, &mut touched);
+            if let Some(former) = self.talks_with(leg).filter(|former| *former != other) {
+                self.stop_hearing(former, leg, &mut touched);
             }
         }
         for (leg, other) in [(a, b), (b, a)] {
-            if self.legs.contains_key(&leg) {
-                self.set_sources(leg, &[other], &mut touched);
-                touched.add(leg, true);
-            }
-        }
-        if self.legs.contains_key(&a) && self.legs.contains_key(&b) {
-            for (leg, other) in [(a, b), (b, a)] {
-                if let Some(node) = self.legs.get_mut(&leg) {
-                    node.bridged = Some(other);
-                }
-            }
+            self.begin_to_hear(leg, &[other], &mut touched);
+            touched.add(leg, true);
         }
         self.changes(touched)
     }
 
-    /// Ends the bridge of `a`: neither hears the other.
-    pub fn unbridge(&mut self, a: MediaId) -> Vec<Change> {
+    /// The leg and the one it talks with do not hear each other any more.
+    pub fn unbridge(&mut self, leg: MediaId) -> Vec<Change> {
         let mut touched = Touched::default();
-        self.end_bridge(a, &mut touched);
+        if let Some(other) = self.talks_with(leg) {
+            self.stop_hearing(leg, other, &mut touched);
+            self.stop_hearing(other, leg, &mut touched);
+        }
         self.changes(touched)
     }
 
-    fn set_sources(&mut self, listener: MediaId, wanted: &[MediaId], touched: &mut Touched) {
-        let former = self.legs.get_mut(&listener).map(|node| std::mem::take(&mut node.sources)).unwrap_or_default();
-        let mut sources = Vec::with_capacity(wanted.len().min(MAX_SOURCES));
-        for source in wanted.iter().copied().filter(|source| *source != listener) {
-            if sources.len() == MAX_SOURCES || sources.contains(&source) {
-                continue;
+    /// The other of the pair, if the leg is one of a pair.
+    fn talks_with(&self, leg: MediaId) -> Option<MediaId> {
+        let other = *self.legs.get(&leg)?.sources.first()?;
+        (self.legs.get(&other)?.sources.first() == Some(&leg)).then_some(other)
+    }
+
+    fn begin_to_hear(&mut self, listener: MediaId, wanted: &[MediaId], touched: &mut Touched) {
+        let mut sources: Vec<MediaId> = Vec::with_capacity(wanted.len().min(MAX_SOURCES));
+        for source in wanted.iter().filter(|source| **source != listener) {
+            let has_room = |node: &Node| node.listeners.contains(&listener) || node.listeners.len() < MAX_LISTENERS;
+            if sources.len() < MAX_SOURCES && !sources.contains(source) && self.legs.get(source).is_some_and(has_room) {
+                sources.push(*source);
             }
-            let Some(node) = self.legs.get_mut(&source) else { continue };
-            if !node.listeners.contains(&listener) {
-                if node.listeners.len() == MAX_LISTENERS {
-                    continue;
-                }
-                node.listeners.push(listener);
-                touched.add(source, false);
-            }
-            sources.push(source);
+        }
+        self.set_sources(listener, sources, touched);
+    }
+
+    fn stop_hearing(&mut self, listener: MediaId, source: MediaId, touched: &mut Touched) {
+        let Some(node) = self.legs.get(&listener) else { return };
+        let sources = node.sources.iter().copied().filter(|other| *other != source).collect();
+        self.set_sources(listener, sources, touched);
+    }
+
+    /// All ties change here and nowhere else.
+    fn set_sources(&mut self, listener: MediaId, sources: Vec<MediaId>, touched: &mut Touched) {
+        let Some(node) = self.legs.get_mut(&listener) else { return };
+        if node.sources == sources {
+            return;
+        }
+        let former = std::mem::replace(&mut node.sources, sources.clone());
+        touched.add(listener, sources.iter().any(|source| !former.contains(source)));
+        // The first of a list may begin or cease to talk with the listener, though it is heard before and after.
+        for first in [former.first(), sources.first()].into_iter().flatten() {
+            touched.add(*first, false);
         }
         for source in former.iter().filter(|source| !sources.contains(source)) {
-            self.remove_listener(*source, listener, touched);
-        }
-        touched.add(listener, sources.iter().any(|source| !former.contains(source)));
-        let lost_bridge = self.legs.get_mut(&listener).and_then(|node| {
-            node.sources = sources;
-            node.bridged.take_if(|other| !node.sources.contains(other))
-        });
-        // Keys go both ways or not at all, or a key would be heard of a party that is not.
-        if let Some(other) = lost_bridge
-            && let Some(node) = self.legs.get_mut(&other)
-        {
-            node.bridged = None;
-            touched.add(other, false);
-        }
-    }
-
-    fn end_bridge(&mut self, leg: MediaId, touched: &mut Touched) {
-        let Some(other) = self.legs.get_mut(&leg).and_then(|node| node.bridged.take()) else { return };
-        if let Some(node) = self.legs.get_mut(&other) {
-            node.bridged = None;
-        }
-        for (listener, source) in [(leg, other), (other, leg)] {
-            if let Some(node) = self.legs.get_mut(&listener) {
-                node.sources.retain(|heard| *heard != source);
-                touched.add(listener, false);
+            if let Some(node) = self.legs.get_mut(source) {
+                node.listeners.retain(|other| *other != listener);
+                touched.add(*source, false);
             }
-            self.remove_listener(source, listener, touched);
         }
-    }
-
-    fn remove_listener(&mut self, source: MediaId, listener: MediaId, touched: &mut Touched) {
-        if let Some(node) = self.legs.get_mut(&source) {
-            node.listeners.retain(|other| *other != listener);
-            touched.add(source, false);
+        for source in sources.iter().filter(|source| !former.contains(source)) {
+            if let Some(node) = self.legs.get_mut(source) {
+                node.listeners.push(listener);
+                touched.add(*source, false);
+            }
         }
     }
 
     fn changes(&self, touched: Touched) -> Vec<Change> {
         let change = |(leg, begins_to_hear)| {
             let node = self.legs.get(&leg)?;
-            let keys_to = node.bridged.filter(|other| node.listeners.contains(other));
+            let keys_to = self.talks_with(leg);
             let ties = Ties { sources: node.sources.clone(), listeners: node.listeners.clone(), keys_to };
             Some(Change { leg, ties, begins_to_hear })
         };
@@ -265,6 +245,10 @@ mod tests {
         assert_eq!(ties_of(&changes, 0).keys_to, None);
         assert_eq!(hears(&graph, 1), [0], "it is still heard by the other");
         assert!(graph.unbridge(id(1)).is_empty(), "there is no bridge to end");
+        let back = graph.hear(id(0), &[id(1), id(2)]);
+        assert_eq!((ties_of(&back, 0).keys_to, ties_of(&back, 1).keys_to), (Some(id(1)), Some(id(0))));
+        let aside = graph.hear(id(0), &[id(2), id(1)]);
+        assert_eq!((ties_of(&aside, 0).keys_to, ties_of(&aside, 1).keys_to), (None, None), "the first counts");
     }
 
     #[test]
@@ -285,6 +269,7 @@ mod tests {
         assert!(!begins(graph.hear(id(0), &[])));
         assert!(begins(graph.bridge(id(0), id(1))));
         assert!(begins(graph.bridge(id(0), id(1))), "a bridge always ends the music");
+        assert!(graph.hear(id(0), &[id(1)]).is_empty(), "nothing changes");
     }
 
     #[test]
@@ -345,14 +330,13 @@ mod tests {
                 for (leg, node) in &graph.legs {
                     prop_assert!(node.sources.iter().all(|source| graph.legs[source].listeners.contains(leg)));
                     prop_assert!(node.listeners.iter().all(|listener| graph.legs[listener].sources.contains(leg)));
-                    if let Some(other) = node.bridged {
-                        prop_assert_eq!(graph.legs[&other].bridged, Some(*leg));
-                        prop_assert!(node.sources.contains(&other));
+                    if let Some(other) = graph.talks_with(*leg) {
+                        prop_assert_eq!(graph.talks_with(other), Some(*leg));
                     }
                     let known = told.get(leg).cloned().unwrap_or_default();
                     prop_assert_eq!(&known.sources, &node.sources);
                     prop_assert_eq!(&known.listeners, &node.listeners);
-                    prop_assert_eq!(known.keys_to, node.bridged.filter(|other| node.listeners.contains(other)));
+                    prop_assert_eq!(known.keys_to, graph.talks_with(*leg));
                 }
             }
         }
