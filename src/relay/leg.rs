@@ -117,6 +117,7 @@ impl Leg {
         if self.remote.as_ref().is_none_or(|former| former.rtcp != remote.rtcp) {
             self.rtcp_source = None;
         }
+        self.out.set_clock(now, remote.codec.clock_hz());
         self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
     }
@@ -202,9 +203,8 @@ impl Leg {
             }
             return Some(FrameKind::TelephoneEvent { clock_hz });
         }
-        // A far end that agreed to one law and sends the other is understood all the same.
         let agreed = (remote.payload_type == header.payload_type).then_some(remote.codec);
-        let codec = agreed.or(Codec::from_payload_type(header.payload_type)).filter(|codec| codec.is_g711());
+        let codec = agreed.or_else(|| other_format(remote, header.payload_type));
         let Some(codec) = codec.filter(|_| packet.payload.len() <= MAX_PAYLOAD_BYTES) else {
             self.stats.packets_unusable += 1;
             return None;
@@ -212,7 +212,7 @@ impl Leg {
         if packet.payload.is_empty() {
             return None;
         }
-        self.reception.time(header.timestamp, now);
+        self.reception.time(header.timestamp, codec.clock_hz(), now);
         if let Some(tap) = &mut self.tap {
             let moment = TapMoment {
                 channel: Channel::Left,
@@ -257,7 +257,7 @@ impl Leg {
     fn read_blocks(&mut self, blocks: ReportBlocks<'_>) {
         for block in blocks.filter(|block| block.ssrc == self.out.ssrc()) {
             self.stats.remote_packets_lost = Some(u32::try_from(block.cumulative_lost).unwrap_or(0));
-            self.stats.remote_jitter_ms = Some(block.jitter as f32 * 1000.0 / Codec::CLOCK_HZ as f32);
+            self.stats.remote_jitter_ms = Some(block.jitter as f32 * 1000.0 / self.out.clock_hz() as f32);
             let ntp_now = rtcp::ntp_from_unix_micros(clock::wall().as_micros());
             if let Some(trip) = round_trip_ms(&block, ntp_now) {
                 self.stats.round_trip_ms = Some(trip);
@@ -326,4 +326,11 @@ impl Leg {
             ..self.stats
         }
     }
+}
+
+/// The codec of a payload type that is not the agreed one. A far end that agreed to one law and sends the other is understood
+/// all the same.
+fn other_format(remote: &RemoteMedia, payload_type: u8) -> Option<Codec> {
+    let named = remote.other_formats.iter().find(|(number, _)| *number == payload_type).map(|(_, codec)| *codec);
+    named.or_else(|| Codec::from_payload_type(payload_type))
 }
