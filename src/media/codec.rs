@@ -42,6 +42,11 @@ impl Codec {
         matches!(self, Codec::Pcma | Codec::Pcmu)
     }
 
+    /// Whether packets of this codec can be passed to somebody who speaks `other`: as they are, or law for law.
+    pub fn passes_as(self, other: Codec) -> bool {
+        self == other || self.is_g711() && other.is_g711()
+    }
+
     /// The encoding name in SDP's `rtpmap`.
     pub const fn name(self) -> &'static str {
         match self {

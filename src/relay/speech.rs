@@ -84,6 +84,9 @@ impl Leg {
         let source = Source::Peer { leg: stream_key(head.from), ssrc: head.ssrc };
         match head.kind {
             FrameKind::Audio(codec) => {
+                if !codec.passes_as(remote.codec) {
+                    return;
+                }
                 let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
                 place.marker |= head.marker;
                 let mut audio = [0; MAX_PAYLOAD_BYTES];
