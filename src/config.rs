@@ -1,11 +1,13 @@
 //! The config file and its environment overrides (`PEREZVON__SECTION__KEY` wins). Read once at start by `main`;
 //! everything that may change while running lives in the site file instead. Errors name file, line, key and remedy.
 
+mod check;
+mod load;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -212,39 +214,51 @@ impl Default for Log {
     }
 }
 
-/// What is wrong with the configuration, ready for a person.
+/// One thing that is wrong, ready for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// File and line, or the variable of the environment; the file alone when the key is not written there.
+    pub place: String,
+    pub key: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.key, self.message)
+    }
+}
+
+/// Why there is no configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     #[error("{file}: cannot be read: {source}. Give another file with --config")]
     Unreadable { file: String, source: std::io::Error },
-    #[error("{file}:{line}: {key}: {message}")]
-    Syntax { file: String, line: usize, key: String, message: String },
-    #[error("{origin}: {key}: {message}")]
-    Value { origin: String, key: String, message: String },
+    /// Everything that is wrong, one a line.
+    #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+    Wrong(Vec<Problem>),
 }
 
 impl Config {
     /// Reads `file` (none: defaults and environment only), checks every value and makes relative paths absolute.
     pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Config::default()));
-        let mut folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        if let Some(path) = file {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { file: name.clone(), source })?;
-            check_syntax(&name, &text)?;
-            figment = figment.merge(Toml::string(&text));
-            if let Some(parent) = path.parent() {
-                folder = folder.join(parent);
-            }
+        let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        Config::load_with(file, &variables.collect::<Vec<_>>())
+    }
+
+    /// The same with an environment of the caller's.
+    pub fn load_with(file: Option<&Path>, environment: &[(String, String)]) -> Result<Config, ConfigError> {
+        let load::Read { config, places, mut problems, folder } = load::read(file, environment)?;
+        let unwritten = file.map_or_else(|| "configuration".to_owned(), |path| path.display().to_string());
+        let section_of = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+        let unread: Vec<String> = problems.iter().map(|problem| section_of(&problem.key)).collect();
+        // Where a key could not be read its default stands, and what does not go with that says nothing.
+        for (key, message) in check::check(&config).into_iter().filter(|(key, _)| !unread.contains(&section_of(key))) {
+            let place = places.get(key).unwrap_or(&unwritten).clone();
+            problems.push(Problem { place, key: key.to_owned(), message });
         }
-        let config: Config = figment.merge(Env::prefixed("PEREZVON__").split("__")).extract().map_err(|error| {
-            let key = error.path.join(".");
-            let variable = format!("PEREZVON__{}", key.replace('.', "__").to_uppercase());
-            ConfigError::Value { origin: format!("environment {variable}"), key, message: error.kind.to_string() }
-        })?;
-        let config = config.with_absolute_paths(&folder);
-        config.check(file)?;
-        Ok(config)
+        if problems.is_empty() { Ok(config.with_absolute_paths(&folder)) } else { Err(ConfigError::Wrong(problems)) }
     }
 
     fn with_absolute_paths(mut self, folder: &Path) -> Config {
@@ -265,73 +279,11 @@ impl Config {
         self
     }
 
-    fn check(&self, file: Option<&Path>) -> Result<(), ConfigError> {
-        let origin = file.map_or_else(|| "configuration".to_string(), |path| path.display().to_string());
-        let wrong =
-            |key: &str, message: String| Err(ConfigError::Value { origin: origin.clone(), key: key.to_string(), message });
-        let [first, last] = self.rtp.ports;
-        if first < 1024 || last < first || last - first < 3 {
-            return wrong("rtp.ports", format!("[{first}, {last}] holds no pair of ports; write for example [20000, 29999]"));
-        }
-        let webrtc_last = self.rtp.webrtc_port.saturating_add(u16::try_from(self.media_threads()).unwrap_or(u16::MAX) - 1);
-        if self.rtp.webrtc_port <= last && webrtc_last >= first {
-            return wrong(
-                "rtp.webrtc_port",
-                format!("{}–{webrtc_last} overlaps rtp.ports [{first}, {last}]; move one of them", self.rtp.webrtc_port),
-            );
-        }
-        if ![8000, 16000].contains(&self.recording.sample_rate) {
-            return wrong("recording.sample_rate", format!("{} is neither 8000 nor 16000", self.recording.sample_rate));
-        }
-        if self.http.tls == TlsMode::Files && (self.http.cert.is_none() || self.http.key.is_none()) {
-            return wrong("http.tls", "\"files\" needs http.cert and http.key (PEM files)".into());
-        }
-        if self.sip.digest.is_empty() || self.sip.digest.iter().any(|name| name != "MD5" && name != "SHA-256") {
-            return wrong("sip.digest", "each entry is \"MD5\" or \"SHA-256\", and there is at least one".into());
-        }
-        if !self.database.url.starts_with("sqlite://") && !self.database.url.starts_with("postgres") {
-            return wrong("database.url", "starts with sqlite:// or postgres://".into());
-        }
-        let limits = [
-            ("limits.calls", self.limits.calls),
-            ("limits.longest_call_minutes", self.limits.longest_call_minutes),
-            ("limits.rtp_silence_seconds", self.limits.rtp_silence_seconds),
-            ("events.keep_days", self.events.keep_days),
-        ];
-        if let Some((key, _)) = limits.into_iter().find(|(_, value)| *value == 0) {
-            return wrong(key, "0 would end everything at once; write 1 or more".into());
-        }
-        if !self.sip.tls.is_empty() {
-            return wrong("sip.tls", "SIP over TLS is not part of this version; leave the list empty".into());
-        }
-        Ok(())
-    }
-
     /// Media threads after `0 = cores − 1, at least 1`.
     pub fn media_threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         if self.media.threads == 0 { cores.saturating_sub(1).max(1) } else { self.media.threads }
     }
-}
-
-/// Parses the file alone first: only here are line numbers known.
-fn check_syntax(file: &str, text: &str) -> Result<(), ConfigError> {
-    let line_of = |span: Option<std::ops::Range<usize>>| {
-        1 + span.map_or(0, |span| text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count())
-    };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| ConfigError::Syntax {
-        file: file.into(),
-        line: line_of(error.span()),
-        key: "syntax".into(),
-        message: error.message().into(),
-    })?;
-    serde_path_to_error::deserialize::<_, Config>(deserializer).map_err(|error| ConfigError::Syntax {
-        file: file.into(),
-        line: line_of(error.inner().span()),
-        key: error.path().to_string(),
-        message: error.inner().message().into(),
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -380,5 +332,106 @@ mod tests {
         let (_folder, path) = written("[rtp]\nports = [18000, 20000]\n");
         let error = Config::load(Some(&path)).unwrap_err().to_string();
         assert!(error.contains("rtp.webrtc_port"), "{error}");
+    }
+
+    fn refused(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+        let (folder, path) = written(text);
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let error = Config::load_with(Some(&path), &environment).unwrap_err().to_string();
+        let folder = format!("{}/", folder.path().display());
+        error.lines().map(|line| line.replace(&folder, "")).collect()
+    }
+
+    #[test]
+    fn every_wrong_value_is_told_at_once_with_its_line_and_a_remedy() {
+        let text = "data_dir = 7\nlevel = \"debug\"\n[http]\nlisten = \"here\"\ntls = \"on\"\ncert = 1\n[sip]\nudp = 5060\n\
+                    ban = \"yes\"\nadvertize = \"\"\n[rtp]\nwebrtc_port = 70000\n[limits]\ncalls = -1\ndrain_seconds = \"soon\"\n\
+                    [limit]\ncalls = 1\n[log]\nlevel = \"verbose\"\n";
+        insta::assert_snapshot!(refused(text, &[]).join("\n"), @r#"
+        perezvon.toml:1: data_dir: 7 does not fit; write a text in quotes, for example "data"
+        perezvon.toml:2: level: unknown key; did you mean log.level?
+        perezvon.toml:4: http.listen: "here" does not fit; write a text in quotes, for example "127.0.0.1:8080"
+        perezvon.toml:5: http.tls: "on" does not fit; write "off", "self-signed" or "files"
+        perezvon.toml:6: http.cert: 1 does not fit; write a text in quotes, for example "cert.pem"
+        perezvon.toml:8: sip.udp: 5060 does not fit; write a list, for example ["0.0.0.0:5060"]
+        perezvon.toml:9: sip.ban: "yes" does not fit; write true or false, for example true
+        perezvon.toml:10: sip.advertize: unknown key; did you mean sip.advertise?
+        perezvon.toml:12: rtp.webrtc_port: 70000 is out of range; write 0 to 65535, for example 19000
+        perezvon.toml:14: limits.calls: -1 is out of range; write 0 to 4294967295, for example 2000
+        perezvon.toml:15: limits.drain_seconds: "soon" does not fit; write a whole number, for example 30
+        perezvon.toml:16: limit: unknown key; did you mean limits.calls?
+        perezvon.toml:19: log.level: "verbose" is no level; write error, warn, info, debug or trace, or a part with its level: info,perezvon=debug
+        "#);
+    }
+
+    #[test]
+    fn values_that_fit_but_cannot_work_are_told_at_once_too() {
+        let text = "[sip]\nadvertise = \"pbx.example\"\nlocal_networks = [\"10.0.0.0/8\", \"home\", \"10.0.0.0/33\"]\n\
+                    [log]\nlevel = \"verbose\"\n[http]\nsession_hours = 0\n[recording]\nsample_rate = 44100\n\
+                    [database]\nurl = \"mysql://root:secret@x\"\n";
+        insta::assert_snapshot!(refused(text, &[]).join("\n"), @r#"
+        perezvon.toml:2: sip.advertise: "pbx.example" is no IP address; write for example "203.0.113.7", or "" for the socket's own
+        perezvon.toml:3: sip.local_networks: "home" is no network; write for example "10.0.0.0/8" or "192.0.2.7"
+        perezvon.toml:3: sip.local_networks: "10.0.0.0/33" is no network; write for example "10.0.0.0/8" or "192.0.2.7"
+        perezvon.toml:7: http.session_hours: 0 would end everything at once; write 1 or more, usually 12
+        perezvon.toml:9: recording.sample_rate: 44100 is neither; write 8000 or 16000
+        perezvon.toml:11: database.url: starts neither with sqlite:// nor with postgres://; write sqlite://data/perezvon.db
+        perezvon.toml:5: log.level: "verbose" is no level; write error, warn, info, debug or trace, or a part with its level: info,perezvon=debug
+        "#);
+    }
+
+    #[test]
+    fn a_wrong_variable_says_how_to_write_it() {
+        let environment = [
+            ("PEREZVON__SIP__UDP", "0.0.0.0:5060"),
+            ("PEREZVON__LIMITS__CALLS", "many"),
+            ("PEREZVON__LIMITS__DRAIN_SECONDS", "1.5"),
+            ("PEREZVON__SIP__BAN", "yes"),
+            ("PEREZVON__RTP__WEBRTC_PORT", "70000"),
+            ("PEREZVON__HTTP__LISTN", "127.0.0.1:1"),
+            ("PEREZVON__LOG__FORMAT", "xml"),
+            ("PEREZVON_CONFIG", "x"),
+        ];
+        insta::assert_snapshot!(refused("", &environment).join("\n"), @r#"
+        environment PEREZVON__SIP__UDP: sip.udp: "0.0.0.0:5060" does not fit; write a list, for example ["0.0.0.0:5060"]; in the environment: PEREZVON__SIP__UDP='["0.0.0.0:5060"]'
+        environment PEREZVON__LIMITS__CALLS: limits.calls: "many" does not fit; write a whole number, for example 2000; in the environment: PEREZVON__LIMITS__CALLS=2000
+        environment PEREZVON__LIMITS__DRAIN_SECONDS: limits.drain_seconds: 1.5 does not fit; write a whole number, for example 30; in the environment: PEREZVON__LIMITS__DRAIN_SECONDS=30
+        environment PEREZVON__SIP__BAN: sip.ban: "yes" does not fit; write true or false, for example true; in the environment: PEREZVON__SIP__BAN=true
+        environment PEREZVON__RTP__WEBRTC_PORT: rtp.webrtc_port: 70000 is out of range; write 0 to 65535, for example 19000; in the environment: PEREZVON__RTP__WEBRTC_PORT=19000
+        environment PEREZVON__HTTP__LISTN: http.listn: unknown key; did you mean http.listen?
+        environment PEREZVON__LOG__FORMAT: log.format: "xml" does not fit; write "text" or "json"; in the environment: PEREZVON__LOG__FORMAT=text
+        "#);
+        insta::assert_snapshot!(refused("", &[("PEREZVON__LOG__LEVEL", "loud")]).join("\n"), @r#"environment PEREZVON__LOG__LEVEL: log.level: "loud" is no level; write error, warn, info, debug or trace, or a part with its level: info,perezvon=debug"#);
+    }
+
+    #[test]
+    fn variables_win_over_the_file_and_texts_need_no_quotes() {
+        let (_folder, path) = written("[sip]\nudp = []\nban = true\n[limits]\ncalls = 5\n");
+        let environment = [
+            ("PEREZVON__SIP__UDP", "[\"127.0.0.1:5070\"]"),
+            ("PEREZVON__SIP__BAN", "false"),
+            ("PEREZVON__LIMITS__CALLS", "7"),
+            ("PEREZVON__LOG__LEVEL", "perezvon=debug"),
+            ("PEREZVON__HTTP__LISTEN", "127.0.0.1:9000"),
+            ("PEREZVON__HTTP__TLS", "self-signed"),
+            ("PEREZVON__DATA_DIR", "/var/lib/x"),
+            ("PEREZVON__SITE__FILE", "2024"),
+        ]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let config = Config::load_with(Some(&path), &environment).unwrap();
+        assert_eq!(config.sip.udp, [SocketAddr::from(([127, 0, 0, 1], 5070))]);
+        assert_eq!((config.sip.ban, config.limits.calls, config.http.tls), (false, 7, TlsMode::SelfSigned));
+        assert_eq!((config.http.listen.port(), config.log.level.as_str()), (9000, "perezvon=debug"));
+        assert_eq!(config.data_dir, Path::new("/var/lib/x"));
+        assert!(config.site.file.ends_with("/2024"));
+    }
+
+    #[test]
+    fn log_filters_of_parts_are_fine() {
+        for level in ["info", "WARN", "info,perezvon=debug", "perezvon::sip[leg{id=7}]=trace", "off"] {
+            let environment = [("PEREZVON__LOG__LEVEL".to_owned(), level.to_owned())];
+            assert!(Config::load_with(None, &environment).is_ok(), "{level}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{ControlSocket, Desk, FolderLock};
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::engine::{Engine, SipDoor, tasks};
 use crate::recording;
 use crate::site::{self, Site};
-use crate::store::{Retention, Store};
+use crate::store::{EventLog, Retention, Store};
 use crate::transport;
 use crate::web;
 
@@ -29,8 +29,8 @@ const EVENTS_KEPT_AT_LEAST: u64 = 100_000;
 
 /// Runs the server until SIGTERM or SIGINT, then drains and stops. A second signal ends the drain at once.
 pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let terminate = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
     limits::raise_open_files(&config)?;
     for (key, folder) in [("data_dir", &config.data_dir), ("recording.dir", &config.recording.dir)] {
         std::fs::create_dir_all(folder).with_context(|| format!("{key}: {} cannot be made", folder.display()))?;
@@ -40,8 +40,30 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     let store = Store::open(&config.database.url, &config.data_dir).await?;
     let (log, writer) = store.open_log().await?;
     let log_writer = tasks::spawn("event log", writer.run());
-    set_up(&config, &store, demo).await?;
-    let site = Arc::new(ArcSwap::from_pointee(stored_site(&store).await?));
+    let served = serve(&config, demo, metrics, &store, &log, [terminate, interrupt]).await;
+    // Also after a start that was refused, for a port that is taken or a site that cannot be used: nothing was lost then,
+    // so the next start must not take this one for a crash and jump ahead in `seq`.
+    if !log.stop(LOG_STOP_LIMIT).await {
+        tracing::error!("some events are not in the database: it did not take them within {LOG_STOP_LIMIT:?}");
+    }
+    log_writer.await?;
+    store.close().await;
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// From the opened log to the stop: builds the other parts, waits for a signal, stops them. An error is a start refused.
+async fn serve(
+    config: &Config,
+    demo: bool,
+    metrics: PrometheusHandle,
+    store: &Store,
+    log: &EventLog,
+    [mut terminate, mut interrupt]: [Signal; 2],
+) -> anyhow::Result<()> {
+    set_up(config, store, demo).await?;
+    let site = Arc::new(ArcSwap::from_pointee(stored_site(store).await?));
 
     // Before anything of this run is written.
     let last_floor = store.last_floor().await?;
@@ -49,22 +71,22 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     if closed > 0 {
         tracing::warn!("{closed} calls were open when the server was killed; they have ended with cause server_restart");
     }
-    let repaired = mend_recordings(&config, &store).await?;
+    let repaired = mend_recordings(config, store).await?;
 
-    let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(&config))?.into_parts();
+    let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(config))?.into_parts();
     let sip_door = SipDoor::new(sender.clone());
     let engine = Engine::start(parts::engine(
-        &config,
+        config,
         site.clone(),
-        &store,
-        &log,
+        store,
+        log,
         repaired,
         last_floor,
         listeners.clone(),
         received,
         sender,
     )?)?;
-    let web_parts = parts::web(&config, site, &store, &log, engine.handle(), sip_door, metrics)?;
+    let web_parts = parts::web(config, site, store, log, engine.handle(), sip_door, metrics)?;
     let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
     let address = server.local_addr()?;
     let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();
@@ -77,9 +99,9 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
     });
     let control_socket = ControlSocket::bind(&config.data_dir)?;
     let control = tasks::spawn("control socket", control_socket.serve(Desk::new(store.clone(), Some(engine.handle()))));
-    let keeper = tasks::spawn("upkeep", store.clone().run_upkeep(log.clone(), retention(&config)));
+    let keeper = tasks::spawn("upkeep", store.clone().run_upkeep(log.clone(), retention(config)));
     let _phones = if demo { Some(demo::phones(&listeners).await?) } else { None };
-    announce(&config, address, demo);
+    announce(config, address, demo);
 
     tokio::select! {
         _ = terminate.recv() => {}
@@ -99,14 +121,8 @@ pub async fn run(config: Config, demo: bool, metrics: PrometheusHandle) -> anyho
         tracing::warn!("some HTTP requests did not end in time");
     }
     drop(sockets);
-    if !log.stop(LOG_STOP_LIMIT).await {
-        tracing::error!("some events are not in the database: it did not take them within {LOG_STOP_LIMIT:?}");
-    }
-    log_writer.await?;
-    store.close().await;
     // A stale socket would make `perezvon apply` wait for nobody.
     let _ = std::fs::remove_file(config.data_dir.join("control.sock"));
-    tracing::info!("stopped");
     Ok(())
 }
 

@@ -32,6 +32,33 @@ fn a_site_file_is_checked_applied_to_the_running_server_and_exported_back() {
     assert!(!exported.contains("sip_password"), "{exported}");
 }
 
+#[test]
+fn a_start_that_is_refused_is_no_crash_and_does_not_move_seq() {
+    let mut server = Server::start(Setup { site: sites::call_centre(1, 5080), ..Setup::default() });
+    assert_eq!(server.stop(), Some(0));
+    // The port of HTTP is bound last, when everything else is open.
+    let taken = std::net::TcpListener::bind(server.http).unwrap();
+    for _ in 0..2 {
+        let (code, _, error) = server.command(&["serve"], "");
+        assert_eq!(code, 1);
+        assert!(error.contains(&server.http.to_string()), "{error}");
+        assert!(!error.contains("did not stop cleanly"), "{error}");
+    }
+    drop(taken);
+    let site = server.folder.path().join("site.toml");
+    let good = std::fs::read_to_string(&site).unwrap();
+    std::fs::write(&site, "[[queue]]\nname = \"x\"\nmembers = [\"nobody\"]\n").unwrap();
+    let (code, _, error) = server.command(&["serve"], "");
+    assert_eq!(code, 1);
+    assert!(error.contains("there is no user \"nobody\""), "{error}");
+    std::fs::write(&site, good).unwrap();
+    server.restart();
+    assert!(!server.log().contains("did not stop cleanly"), "{}", server.log());
+    server.kill();
+    server.restart();
+    assert!(server.log().contains("did not stop cleanly"), "a real crash is still seen");
+}
+
 #[tokio::test]
 async fn people_are_added_and_change_passwords_and_are_signed_out_everywhere() {
     let server = Server::start(Setup { site: sites::call_centre(1, 5080), ..Setup::default() });
