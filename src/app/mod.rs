@@ -74,6 +74,10 @@ async fn serve(
     let repaired = mend_recordings(config, store).await?;
 
     let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(config))?.into_parts();
+    // All that can be refused is bound before the engine runs: it changes what agents are.
+    let server = web::Server::bind(config.http.listen, &parts::tls(config)).await?;
+    let address = server.local_addr()?;
+    let control_socket = ControlSocket::bind(&config.data_dir)?;
     let sip_door = SipDoor::new(sender.clone());
     let engine = Engine::start(parts::engine(
         config,
@@ -87,8 +91,6 @@ async fn serve(
         sender,
     )?)?;
     let web_parts = parts::web(config, site, store, log, engine.handle(), sip_door, metrics)?;
-    let server = web::Server::bind(config.http.listen, &web_parts.config.tls).await?;
-    let address = server.local_addr()?;
     let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();
     let web_task = tasks::spawn("web", async move {
         let stop = async move {
@@ -97,7 +99,6 @@ async fn serve(
         };
         server.run(web::AppState::new(web_parts), stop).await;
     });
-    let control_socket = ControlSocket::bind(&config.data_dir)?;
     let control = tasks::spawn("control socket", control_socket.serve(Desk::new(store.clone(), Some(engine.handle()))));
     let keeper = tasks::spawn("upkeep", store.clone().run_upkeep(log.clone(), retention(config)));
     let _phones = if demo { Some(demo::phones(&listeners).await?) } else { None };

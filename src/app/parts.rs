@@ -104,6 +104,14 @@ pub(super) fn engine(
     })
 }
 
+pub(super) fn tls(config: &Config) -> web::Tls {
+    match (config.http.tls, &config.http.cert, &config.http.key) {
+        (TlsMode::SelfSigned, ..) => web::Tls::SelfSigned { folder: config.data_dir.clone() },
+        (TlsMode::Files, Some(cert), Some(key)) => web::Tls::Files { cert: cert.clone(), key: key.clone() },
+        _ => web::Tls::Off,
+    }
+}
+
 pub(super) fn web(
     config: &Config,
     site: Arc<ArcSwap<Site>>,
@@ -113,11 +121,6 @@ pub(super) fn web(
     sip: engine::SipDoor,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<web::Parts> {
-    let tls = match (config.http.tls, &config.http.cert, &config.http.key) {
-        (TlsMode::SelfSigned, ..) => web::Tls::SelfSigned { folder: config.data_dir.clone() },
-        (TlsMode::Files, Some(cert), Some(key)) => web::Tls::Files { cert: cert.clone(), key: key.clone() },
-        _ => web::Tls::Off,
-    };
     Ok(web::Parts {
         store: store.clone(),
         log: log.clone(),
@@ -126,7 +129,7 @@ pub(super) fn web(
         site,
         recordings: config.recording.dir.clone(),
         config: web::HttpConfig {
-            tls,
+            tls: tls(config),
             trusted_proxies: networks(&config.http.trusted_proxies, "http.trusted_proxies")?,
             session_ttl: Duration::from_secs(u64::from(config.http.session_hours) * 3600),
             ..web::HttpConfig::default()
