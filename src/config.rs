@@ -22,6 +22,7 @@ pub struct Config {
     pub rtp: Rtp,
     pub media: Media,
     pub recording: Recording,
+    pub prompts: Prompts,
     pub events: Events,
     pub limits: Limits,
     pub log: Log,
@@ -93,6 +94,23 @@ pub struct Recording {
     pub sample_rate: u32,
 }
 
+/// What is said to callers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompts {
+    /// Recorded prompts, `NAME.LANGUAGE.wav`: 8 kHz, one channel, 16 bits.
+    pub dir: PathBuf,
+    /// Speaks what has no file: reads the text on standard input, writes WAV on standard output. `{language}` is `ru` or `en`.
+    pub voice: Vec<String>,
+}
+
+impl Default for Prompts {
+    fn default() -> Self {
+        let voice = ["espeak-ng", "-v", "{language}", "--stdin", "--stdout"];
+        Prompts { dir: "prompts".into(), voice: voice.map(str::to_owned).to_vec() }
+    }
+}
+
 /// How long the event log is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -142,6 +160,7 @@ impl Default for Config {
             rtp: Rtp::default(),
             media: Media::default(),
             recording: Recording::default(),
+            prompts: Prompts::default(),
             events: Events::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -262,7 +281,7 @@ impl Config {
     }
 
     fn with_absolute_paths(mut self, folder: &Path) -> Config {
-        for path in [&mut self.data_dir, &mut self.recording.dir] {
+        for path in [&mut self.data_dir, &mut self.recording.dir, &mut self.prompts.dir] {
             *path = folder.join(&path);
         }
         for path in [&mut self.http.cert, &mut self.http.key].into_iter().flatten() {

@@ -107,6 +107,7 @@ mod tests {
             wrap_up_seconds: 0,
             answer: true,
             record: true,
+            announce: false,
         };
         site.queues.insert(queue.name.clone(), queue);
         site

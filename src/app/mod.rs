@@ -3,6 +3,7 @@
 mod demo;
 mod limits;
 mod parts;
+mod prompts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,7 @@ async fn serve(
     let address = server.local_addr()?;
     let control_socket = ControlSocket::bind(&config.data_dir)?;
     let sip_door = SipDoor::new(sender.clone());
+    let recorded = prompts::recorded(&config).await;
     let engine = Engine::start(parts::engine(
         config,
         site.clone(),
@@ -86,6 +88,7 @@ async fn serve(
         log,
         repaired,
         last_floor,
+        recorded,
         listeners.clone(),
         received,
         sender,

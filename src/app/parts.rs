@@ -1,5 +1,6 @@
 //! From the config file to the settings of each part.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::relay::RelayConfig;
 use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Addressing, EndpointConfig, Limits, Listener, Subnet};
 use crate::sip::wire::Host;
-use crate::site::{Network, Site};
+use crate::site::{Language, Network, Site};
 use crate::store::{EventLog, LastFloor, Store};
 use crate::transport::{Limits as TransportLimits, Received, Sender, TransportConfig};
 use crate::web;
@@ -68,6 +69,7 @@ pub(super) fn engine(
     log: &EventLog,
     repaired: Vec<Repaired>,
     last_floor: LastFloor,
+    recorded: HashMap<Language, Sound>,
     listeners: Vec<Listener>,
     received: mpsc::Receiver<Received>,
     sender: Sender,
@@ -101,6 +103,7 @@ pub(super) fn engine(
         most_calls: config.limits.calls as usize,
         repaired,
         last_floor,
+        recorded,
     })
 }
 

@@ -20,7 +20,7 @@ use super::audio::Told;
 use super::legs::{Leg, LegStep, Legs};
 use super::offer::{Offer, Pops};
 use super::supervision::Supervisor;
-use super::tape::Tape;
+use super::tape::{Announcement, Tape};
 use super::turn::Turn;
 use super::words::{AgentDoing, Arrival, Caller, DialTo, Effect, Goal, Hints, Input, Limits, Origination, Person};
 
@@ -40,6 +40,7 @@ pub struct Call {
     pub(super) held_by: Option<LegId>,
     pub(super) supervisors: Vec<Supervisor>,
     pub(super) told: Told,
+    pub(super) announcement: Announcement,
     longest_until: Time,
 }
 
@@ -112,7 +113,7 @@ pub(super) type Fits = Result<(), Odd>;
 impl Call {
     /// A leg arrived.
     pub fn arrived(now: Time, wall: Wall, arrival: Arrival) -> (Call, Vec<Effect>) {
-        let Arrival { call, leg, caller, from, to, goal, record, source, limits, ids } = arrival;
+        let Arrival { call, leg, caller, from, to, goal, record, announce, source, limits, ids } = arrival;
         let (trunk, asker) = match caller {
             Caller::Trunk(trunk) => (Some(trunk), None),
             Caller::Person(person) => (None, Some(person)),
@@ -137,6 +138,7 @@ impl Call {
         };
         let seek = Seek { offers: Vec::new(), hearing: Hearing::Nothing, has_early_media: false };
         let mut new = Call::new(facts, goal, record, limits, ids, first, Phase::Seeking(seek), now);
+        new.announcement = if announce { Announcement::Wanted } else { Announcement::None };
 
         let mut turn = Turn::at(now, wall);
         new.introduce(&mut turn, AgentDoing::Talking);
@@ -198,6 +200,7 @@ impl Call {
             held_by: None,
             supervisors: Vec::new(),
             told: Told::default(),
+            announcement: Announcement::None,
             longest_until: now + limits.longest,
         };
         new.facts.agent = new.usual_agent();
@@ -265,6 +268,7 @@ impl Call {
                 self.pop_ready(turn, pop);
                 Ok(())
             }
+            Input::PromptEnded { leg } => self.announcement_ended(turn, leg),
             Input::HangUp { by } => self.hang_up(turn, by.as_ref()),
             Input::RecordingFailed => self.tape.fail().then_some(()).ok_or(Odd),
             Input::Deadline => {
@@ -282,7 +286,10 @@ impl Call {
     pub fn next_deadline(&self) -> Option<Time> {
         match &self.phase {
             Phase::Asking { until } => Some(self.longest_until.min(*until)),
-            Phase::Seeking(seek) => seek.offers.iter().map(Offer::until).chain([self.longest_until]).min(),
+            Phase::Seeking(seek) => {
+                let announced = self.announcement.until();
+                seek.offers.iter().map(Offer::until).chain(announced).chain([self.longest_until]).min()
+            }
             Phase::Talking { .. } => self.next_supervisors_deadline().into_iter().chain([self.longest_until]).min(),
             Phase::Ended(end) => (!end.is_finished).then_some(end.linger_until),
         }
@@ -318,7 +325,13 @@ impl Call {
             }
             _ if self.longest_until <= turn.now => self.end(turn, EndCause::TooLong, EndedBy::System),
             Phase::Asking { until } if *until <= turn.now => self.end(turn, EndCause::NoAnswer, EndedBy::System),
-            Phase::Seeking(_) => self.pass_offer_deadlines(turn),
+            Phase::Seeking(_) => {
+                if self.announcement.until().is_some_and(|until| until <= turn.now) {
+                    let first = self.legs.first();
+                    let _ = self.announcement_ended(turn, first);
+                }
+                self.pass_offer_deadlines(turn);
+            }
             Phase::Talking { .. } => self.pass_supervisors_deadlines(turn),
             Phase::Asking { .. } => {}
         }

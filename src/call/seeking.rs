@@ -9,6 +9,7 @@ use crate::types::{CallKind, EndCause, EndedBy, GrantId, LegId, LegRole, Party, 
 use super::legs::{Leg, LegStep};
 use super::machine::{Call, Fits, Hearing, Odd, Phase, Seek};
 use super::offer::{MOST_OFFERS, Offer, OfferStep, POP_HOLDS_INVITE, Target, retract_reason};
+use super::tape::{Announcement, LONGEST_ANNOUNCEMENT};
 use super::turn::Turn;
 use super::words::{AgentDoing, DialTo, Effect, Goal, LegFailure, OfferOutcome, Person};
 
@@ -140,6 +141,8 @@ impl Call {
             return;
         }
         match seek.hearing {
+            // It would have begun after the announcement, which goes on to its end.
+            Hearing::Ringback | Hearing::Music if self.announcement.until().is_some() => {}
             Hearing::Nothing | Hearing::Ringing => {}
             Hearing::Ringback => turn.push(Effect::StopPlaying { leg: first }),
             Hearing::Music => {
@@ -155,6 +158,15 @@ impl Call {
             turn.push(Effect::StartEarlyMedia { leg: first });
         }
         self.settle_audio(turn);
+        // What the caller waits with begins after the announcement.
+        if self.announcement.until().is_some() && matches!(wanted, Hearing::Ringback | Hearing::Music) {
+            return;
+        }
+        self.play_to_waiting(turn, wanted);
+    }
+
+    fn play_to_waiting(&mut self, turn: &mut Turn, wanted: Hearing) {
+        let first = self.legs.first();
         match wanted {
             Hearing::Nothing | Hearing::Early(_) => {}
             Hearing::Ringing => turn.push(Effect::Ring { leg: first }),
@@ -175,9 +187,24 @@ impl Call {
         let Some(leg) = self.legs.get_mut(first).filter(|leg| leg.step == LegStep::Pending) else { return };
         leg.answer(turn.wall);
         turn.push(Effect::Answer { leg: first });
+        if self.announcement == Announcement::Wanted && self.tape.id().is_some() {
+            self.announcement = Announcement::Heard { until: turn.now + LONGEST_ANNOUNCEMENT };
+            turn.push(Effect::Announce { leg: first });
+        }
         if let Phase::Seeking(seek) = &mut self.phase {
             seek.has_early_media = true;
         }
+    }
+
+    pub(super) fn announcement_ended(&mut self, turn: &mut Turn, leg: LegId) -> Fits {
+        if self.announcement.until().is_none() || leg != self.legs.first() {
+            return Err(Odd);
+        }
+        self.announcement = Announcement::None;
+        if let Phase::Seeking(Seek { hearing: hearing @ (Hearing::Ringback | Hearing::Music), .. }) = self.phase {
+            self.play_to_waiting(turn, hearing);
+        }
+        Ok(())
     }
 
     /// Somebody answered: everyone else stops ringing, and the two hear each other.

@@ -1,7 +1,9 @@
 //! Whether this call is recorded, and the recording's life: at most one a call (SPEC: one audio file of a call).
 
+use std::time::Duration;
+
 use crate::events::MarkKind;
-use crate::types::{Ids, LegId, RecordingId};
+use crate::types::{Ids, LegId, RecordingId, Time};
 
 use super::turn::Turn;
 use super::words::{Effect, RecordingAction, Refusal};
@@ -19,6 +21,29 @@ pub(super) enum Tape {
     /// The recorder gave up; what it saved stays with the call.
     Broken(RecordingId),
     Finished(RecordingId),
+}
+
+/// Telling the caller that the call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Announcement {
+    /// Not wanted, or over.
+    None,
+    /// Once the recording runs.
+    Wanted,
+    /// It is heard; what else the caller waits with begins after it.
+    Heard { until: Time },
+}
+
+/// An announcement whose end is not told by then is taken to be over.
+pub(super) const LONGEST_ANNOUNCEMENT: Duration = Duration::from_secs(20);
+
+impl Announcement {
+    pub fn until(self) -> Option<Time> {
+        match self {
+            Announcement::Heard { until } => Some(until),
+            Announcement::None | Announcement::Wanted => None,
+        }
+    }
 }
 
 /// Why a running recording leaves out what is said, and what opens it again.

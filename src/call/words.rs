@@ -85,6 +85,8 @@ pub struct Arrival {
     pub goal: Goal,
     /// The site's `record` of number, queue and route together; people's own is in `Person`.
     pub record: bool,
+    /// The caller is told of the recording before anything else, when there is one.
+    pub announce: bool,
     pub source: Option<String>,
     pub limits: Limits,
     pub ids: Ids,
@@ -328,6 +330,8 @@ pub enum Input {
     PopReady { pop: PopId },
     /// Someone asked through the API. `None`: not a party of the call.
     HangUp { by: Option<AgentId> },
+    /// The announcement was heard to its end, or there is none in this house.
+    PromptEnded { leg: LegId },
     /// The recorder gave up on this call.
     RecordingFailed,
     /// `next_deadline` has come. Too early is harmless.
@@ -355,6 +359,7 @@ impl Input {
             Input::Identified { .. } => "identified",
             Input::PopReady { .. } => "pop_ready",
             Input::HangUp { .. } => "hang_up",
+            Input::PromptEnded { .. } => "prompt_ended",
             Input::RecordingFailed => "recording_failed",
             Input::Deadline => "deadline",
             Input::Shutdown => "shutdown",
@@ -371,7 +376,8 @@ impl Input {
             | Input::LegHeld { leg }
             | Input::LegResumed { leg }
             | Input::RtpSilent { leg }
-            | Input::RtpHeard { leg } => Some(leg),
+            | Input::RtpHeard { leg }
+            | Input::PromptEnded { leg } => Some(leg),
             _ => None,
         }
     }
@@ -405,6 +411,8 @@ pub enum Effect {
     CancelDial { leg: LegId, elsewhere: bool },
     /// BYE, or whatever ends an answered leg.
     HangUpLeg { leg: LegId, cause: EndCause },
+    /// Tells the leg that the call is recorded; answered by `PromptEnded`.
+    Announce { leg: LegId },
     /// Our own ringing tone, to a leg whose media flows.
     PlayRingback { leg: LegId },
     /// Hold music.

@@ -58,6 +58,7 @@ pub(super) fn receive(
         to: plan.to,
         goal: plan.goal,
         record: plan.record,
+        announce: plan.announce,
         source: plan.source,
         limits: house.limits,
         ids,

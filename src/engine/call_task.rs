@@ -126,6 +126,8 @@ pub(super) struct CallTask {
     pub identity: Option<Arc<Identity>>,
     pub waiting_pops: Vec<WaitingPop>,
     pub recording: Option<RunningRecording>,
+    /// The leg that was told of the recording.
+    pub announced: Option<LegId>,
     pub max_forwards: u8,
     /// What happened while effects were carried out; handled before the inbox is read again.
     pub own: Vec<Input>,
@@ -158,6 +160,7 @@ impl CallTask {
             identity: None,
             waiting_pops: Vec::new(),
             recording: None,
+            announced: None,
             max_forwards,
             own: Vec::new(),
         }
@@ -231,6 +234,7 @@ impl CallTask {
         match event {
             MediaEvent::Silent { .. } => Some(Input::RtpSilent { leg }),
             MediaEvent::FirstPacket { .. } => Some(Input::RtpHeard { leg }),
+            MediaEvent::PlayEnded { .. } if self.announced == Some(leg) => Some(Input::PromptEnded { leg }),
             MediaEvent::PlayEnded { .. } | MediaEvent::Digit { .. } | MediaEvent::Closed { .. } => None,
             MediaEvent::Secured { .. }
             | MediaEvent::Distrusted { .. }

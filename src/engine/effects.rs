@@ -48,6 +48,7 @@ impl CallTask {
             }
             Effect::HangUpLeg { leg, cause } => self.legs.hang_up(leg, cause).await,
 
+            Effect::Announce { leg } => self.announce(leg),
             Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
             Effect::PlayMusic { leg } => self.legs.play(leg, PlayKind::Music),
             Effect::StopPlaying { leg } => self.legs.media(leg, |media| MediaCommand::Stop { media }),
@@ -91,6 +92,21 @@ impl CallTask {
                 metrics::counter!("perezvon_calls_ended_total", "cause" => cause.word()).increment(1);
             }
             effect => self.order_floor(effect).await,
+        }
+    }
+
+    /// "This call is recorded", in the site's language.
+    fn announce(&mut self, leg: LegId) {
+        let language = self.house.site.load().language;
+        match self.house.sounds.recorded(language) {
+            Some(sound) => {
+                self.announced = Some(leg);
+                self.legs.media(leg, |media| MediaCommand::Play { media, sound, repeat: false, kind: PlayKind::Prompt });
+            }
+            None => {
+                tracing::error!(call.id = %self.id, "call {} is recorded without being told so: there is no prompt `recorded`", self.id);
+                self.own.push(Input::PromptEnded { leg });
+            }
         }
     }
 

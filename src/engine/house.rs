@@ -1,5 +1,6 @@
 //! What every task of the engine shares: the set-up, the parts that do IO, and the ways to reach one another.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +17,7 @@ use crate::events::Event;
 use crate::media::sound::Sound;
 use crate::recording::Recorder;
 use crate::relay::Relay;
-use crate::site::Site;
+use crate::site::{Language, Site};
 use crate::store::{EventLog, Store};
 
 /// Sounds that every call shares.
@@ -24,6 +25,15 @@ use crate::store::{EventLog, Store};
 pub(super) struct Sounds {
     pub ringback: Arc<Sound>,
     pub music: Arc<Sound>,
+    /// "This call is recorded", by language.
+    pub recorded: HashMap<Language, Arc<Sound>>,
+}
+
+impl Sounds {
+    /// In another language rather than not at all.
+    pub fn recorded(&self, language: Language) -> Option<Arc<Sound>> {
+        self.recorded.get(&language).or_else(|| self.recorded.values().next()).cloned()
+    }
 }
 
 pub(super) struct House {

@@ -27,6 +27,7 @@ mod sip_task;
 pub(crate) mod tasks;
 mod timer;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -44,7 +45,7 @@ use crate::media::sound::Sound;
 use crate::recording::{Recorder, RecorderConfig, RecordingError, Repaired};
 use crate::relay::{Relay, RelayConfig, RelayError};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
-use crate::site::{Network, Site};
+use crate::site::{Language, Network, Site};
 use crate::store::{EventLog, LastFloor, Store};
 use crate::transport;
 use address::Addresses;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub local_networks: Vec<Network>,
     pub ringback: Sound,
     pub music: Sound,
+    /// "This call is recorded", by language; empty: nobody can be told.
+    pub recorded: HashMap<Language, Sound>,
     pub limits: Limits,
     pub most_calls: usize,
     /// What a kill left behind, to be told.
@@ -128,7 +131,11 @@ impl Engine {
             calls: Calls::default(),
             phones: Phones::default(),
             addresses: Addresses::new(parts.media_advertise, parts.local_networks),
-            sounds: Sounds { ringback: Arc::new(parts.ringback), music: Arc::new(parts.music) },
+            sounds: Sounds {
+                ringback: Arc::new(parts.ringback),
+                music: Arc::new(parts.music),
+                recorded: parts.recorded.into_iter().map(|(language, sound)| (language, Arc::new(sound))).collect(),
+            },
             limits: parts.limits,
             most_calls: parts.most_calls,
             stopping: AtomicBool::new(false),

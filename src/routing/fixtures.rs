@@ -42,6 +42,7 @@ impl SiteBuilder {
             wrap_up_seconds: 0,
             answer: true,
             record: true,
+            announce: false,
         };
         self.site.queues.insert(queue.name.clone(), queue);
         self
@@ -89,7 +90,7 @@ pub(super) fn prefix_number(prefix: &str, to: &str) -> Number {
 
 fn numbered(pattern: NumberPattern, to: &str) -> Number {
     let to = Destination::parse(to).expect("a test's destination is one");
-    Number { pattern, to, source: Some("site".to_owned()), record: true }
+    Number { pattern, to, source: Some("site".to_owned()), record: true, announce: false }
 }
 
 pub(super) fn route(prefix: &str, trunk: &str) -> Route {

@@ -16,6 +16,8 @@ pub struct Plan {
     pub to: String,
     /// `record` of number, queue and route together.
     pub record: bool,
+    /// `announce` of number and queue: either is enough.
+    pub announce: bool,
     pub source: Option<String>,
 }
 
@@ -72,7 +74,8 @@ fn own_number<'s>(site: &'s Site, text: &str) -> Option<&'s Number> {
 fn follow_number(site: &Site, number: &Number, user_part: &str, steps: usize) -> Plan {
     let plan = follow(site, &number.to, user_part, steps);
     let source = number.source.clone().or(plan.source);
-    Plan { to: as_e164(site, user_part), record: plan.record && number.record, source, goal: plan.goal }
+    let announce = plan.announce || number.announce;
+    Plan { to: as_e164(site, user_part), record: plan.record && number.record, announce, source, goal: plan.goal }
 }
 
 fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize) -> Plan {
@@ -87,7 +90,7 @@ fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize)
         Destination::External(number) => to_outside(site, number, steps),
         Destination::Trunk(trunk) if site.trunks.contains_key(trunk) => {
             let goal = Goal::Outside { trunk: trunk.clone(), number: user_part.to_owned() };
-            Plan { goal, to, record: true, source: None }
+            Plan { goal, to, record: true, announce: false, source: None }
         }
         Destination::Trunk(trunk) => nowhere(to, EndCause::NoRoute, format!("there is no trunk {trunk}")),
         Destination::Ivr(name) => nowhere(to, EndCause::NoRoute, format!("ivr:{name}: menus are not part of this version")),
@@ -105,12 +108,14 @@ fn to_queue(site: &Site, to: String, name: &QueueId) -> Plan {
         return nowhere(to, EndCause::QueueUnavailable, format!("queue {name} has no members"));
     }
     let goal = Goal::Queue { queue: name.clone(), answer: queue.answer, priority: 0 };
-    Plan { goal, to, record: queue.record, source: None }
+    Plan { goal, to, record: queue.record, announce: queue.announce, source: None }
 }
 
 fn to_person(site: &Site, to: String, login: &AgentId) -> Plan {
     match site.users.get(login) {
-        Some(user) if user.extension.is_some() => Plan { goal: Goal::Person(Person::of(user)), to, record: true, source: None },
+        Some(user) if user.extension.is_some() => {
+            Plan { goal: Goal::Person(Person::of(user)), to, record: true, announce: false, source: None }
+        }
         Some(_) => nowhere(to, EndCause::Unreachable, format!("user {login} has no extension, so no phone")),
         None => nowhere(to, EndCause::NotFound, format!("there is no user {login}")),
     }
@@ -131,7 +136,7 @@ fn to_outside(site: &Site, dialled: &str, steps: usize) -> Plan {
     match route_for(site, dialled, &to) {
         Some(route) => {
             let goal = Goal::Outside { trunk: route.trunk.clone(), number: to.clone() };
-            Plan { goal, to, record: route.record, source: None }
+            Plan { goal, to, record: route.record, announce: false, source: None }
         }
         None => nowhere(to, EndCause::NoRoute, "no [[route]] matches the dialled number".to_owned()),
     }
@@ -166,7 +171,7 @@ fn as_e164(site: &Site, text: &str) -> String {
 }
 
 fn nowhere(to: String, cause: EndCause, why: String) -> Plan {
-    Plan { goal: Goal::Nowhere { cause, why }, to, record: false, source: None }
+    Plan { goal: Goal::Nowhere { cause, why }, to, record: false, announce: false, source: None }
 }
 
 #[cfg(test)]

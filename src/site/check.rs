@@ -176,6 +176,7 @@ impl Check<'_> {
             wrap_up_seconds: item.wrap_up_seconds,
             answer: item.answer,
             record: item.record,
+            announce: item.announce,
         }
     }
 
@@ -196,7 +197,7 @@ impl Check<'_> {
         let (pattern, to) = (pattern?, to?);
         self.must_exist(&item.number, &to);
         let source = (!item.source.is_empty()).then(|| item.source.clone());
-        Some(Number { pattern, to, source, record: item.record })
+        Some(Number { pattern, to, source, record: item.record, announce: item.announce })
     }
 
     fn must_exist(&mut self, number: &str, to: &Destination) {

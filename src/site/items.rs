@@ -98,6 +98,8 @@ pub struct QueueItem {
     pub answer: bool,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub record: bool,
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub announce: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,6 +111,8 @@ pub struct NumberItem {
     pub source: String,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub record: bool,
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub announce: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +152,10 @@ fn yes() -> bool {
     true
 }
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference
+fn is_no(value: &bool) -> bool {
+    !*value
+}
+
 fn is_yes(value: &bool) -> bool {
     *value
 }

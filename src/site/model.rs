@@ -132,6 +132,8 @@ pub struct Queue {
     /// Answer when the call enters the queue; else the caller hears music as early media.
     pub answer: bool,
     pub record: bool,
+    /// The caller is told that the call is recorded, when it is.
+    pub announce: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +142,8 @@ pub struct Number {
     pub to: Destination,
     pub source: Option<String>,
     pub record: bool,
+    /// The caller is told that the call is recorded, when it is.
+    pub announce: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -45,7 +45,11 @@ impl Line {
         let source = Some("site".to_owned());
         let limits = Limits::default();
         Line::new(|now, wall| {
-            Call::arrived(now, wall, Arrival { call, leg: CALLER, caller, from, to, goal, record, source, limits, ids })
+            Call::arrived(
+                now,
+                wall,
+                Arrival { call, leg: CALLER, caller, from, to, goal, record, announce: false, source, limits, ids },
+            )
         })
     }
 
@@ -170,6 +174,7 @@ fn word(effect: &Effect) -> String {
         Effect::CancelDial { elsewhere: true, .. } => "cancel elsewhere".into(),
         Effect::CancelDial { .. } => "cancel".into(),
         Effect::HangUpLeg { cause, .. } => format!("hang up {cause:?}"),
+        Effect::Announce { .. } => "announcement".into(),
         Effect::PlayRingback { .. } => "ringback".into(),
         Effect::PlayMusic { .. } => "music".into(),
         Effect::StopPlaying { .. } => "silence".into(),

@@ -214,3 +214,55 @@ fn a_silent_listener_does_not_keep_a_dead_call_alive() {
     line.feed(Input::RtpSilent { leg: CALLER }).feed(Input::RtpSilent { leg: anna });
     line.assert_ended(EndCause::RtpTimeout, EndedBy::System);
 }
+
+/// A recorded call from the carrier whose caller is to be told so.
+fn announced(goal: Goal, record: bool) -> Line {
+    let mut ids = Ids::seeded(1);
+    let call = ids.call(Wall::from_micros(0));
+    let from = Party { number: Some("+79160000001".into()), display: None };
+    let to = "+74951234567".to_owned();
+    let caller = from_carrier();
+    Line::new(|now, wall| {
+        let limits = Limits::default();
+        let arrival = Arrival { call, leg: CALLER, caller, from, to, goal, record, announce: true, source: None, limits, ids };
+        Call::arrived(now, wall, arrival)
+    })
+}
+
+#[test]
+fn a_caller_is_told_of_the_recording_and_hears_music_after_it() {
+    let mut line = announced(queue_goal(true), true);
+    let told = line.turn();
+    let place = |word: &str| told.iter().position(|it| it == word);
+    assert!(place("record caller") < place("answer") && place("answer") < place("announcement"), "{told:?}");
+    assert_eq!(place("music"), None);
+    line.feed(Input::PromptEnded { leg: CALLER });
+    assert_eq!(line.turn(), ["music", "mark MusicStarted"]);
+    line.feed(Input::PromptEnded { leg: CALLER });
+    assert_eq!(line.turn(), ["unexpected prompt_ended while seeking"]);
+}
+
+#[test]
+fn an_announcement_whose_end_is_never_told_holds_up_nothing() {
+    let mut line = announced(queue_goal(true), true);
+    line.wait(Duration::from_secs(21));
+    assert_eq!(line.turn(), ["music", "mark MusicStarted"]);
+}
+
+#[test]
+fn an_agent_may_answer_during_the_announcement() {
+    let mut line = announced(queue_goal(true), true);
+    let leg = line.offer(1, anna());
+    line.answer(leg);
+    assert_eq!(line.audible().get(&CALLER), Some(&vec![leg]));
+    assert!(!line.turn().contains(&"silence".to_owned()), "it is heard to its end: {:?}", line.turn());
+    line.feed(Input::PromptEnded { leg: CALLER });
+    assert!(!line.turn().contains(&"music".to_owned()), "{:?}", line.turn());
+}
+
+#[test]
+fn whoever_is_not_recorded_is_told_nothing() {
+    let line = announced(queue_goal(true), false);
+    assert!(!line.turn().contains(&"announcement".to_owned()));
+    assert!(line.turn().contains(&"music".to_owned()));
+}

@@ -63,7 +63,7 @@ impl World {
 
     fn arrive(&mut self, call: CallId, leg: LegId, caller: Caller, from: Party, goal: Goal, ids: Ids) {
         let (to, limits) = ("+74951234567".to_owned(), Limits::default());
-        let arrival = Arrival { call, leg, caller, from, to, goal, record: true, source: None, limits, ids };
+        let arrival = Arrival { call, leg, caller, from, to, goal, record: true, announce: false, source: None, limits, ids };
         let (machine, effects) = Call::arrived(self.now, wall(self.now), arrival);
         self.calls.insert(call, machine);
         self.carry_out(call, effects);

@@ -131,3 +131,29 @@ async fn a_recording_leaves_out_what_is_said_while_it_is_paused_or_masked() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recorded_caller_is_told_so_before_the_music_and_the_recording_holds_it() {
+    let site = "[[number]]\nnumber = \"+74951234500\"\nto = \"queue:sales\"\nannounce = true\n";
+    let mut office = Office::open(1, site, "").await;
+    let client = office.client.dial("74951234500").await.unwrap();
+    let agent = office.rings_at(0).await;
+    // Speech first: it has pauses, which the music has not.
+    client.hears(SOON, |heard| heard.loud_ms() > 1000).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    hears_music(&client).await;
+    agent.answer().await.unwrap();
+    let answered = office.live.until("call.answered").await;
+    client.hears_tone(agent_hz(0), SOON).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    agent.hang_up().await.unwrap();
+    let (view, rate, _, right) = office.recording_of(answered["call_id"].as_str().unwrap()).await;
+    let music_from = mark(&view, "music_started");
+    let said = part(&right, rate, 0, music_from.max(2500));
+    let loud = said.chunks(160).filter(|piece| piece.iter().any(|sample| sample.unsigned_abs() > 1000)).count();
+    assert!(
+        loud > 40,
+        "the announcement is on the right: {loud} loud pieces of 20 ms in {} ms",
+        said.len() * 1000 / rate as usize
+    );
+}

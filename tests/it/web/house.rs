@@ -408,6 +408,7 @@ fn site() -> Site {
             wrap_up_seconds: 10,
             answer: true,
             record: true,
+            announce: false,
         };
         site.queues.insert(queue.name.clone(), queue);
     }
