@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::call_task::CallMessage;
+use crate::media::codec::Codec;
+use crate::media::quality::LegStats;
 use crate::relay::{MediaEvent, MediaId};
 use crate::types::{AgentId, CallId, CallView, LegId, QueueId, RecordingId, TrunkId};
 
@@ -25,10 +27,33 @@ struct Entry {
     trunks: Vec<TrunkId>,
 }
 
+/// Whose a media leg is.
+enum MediaOwner {
+    /// A leg of a running call.
+    Open(mpsc::Sender<CallMessage>, LegId),
+    /// It was told to close; its last numbers are on their way.
+    Closing(ClosedLeg),
+}
+
+/// What signalling knew of a leg when its media was closed.
+#[derive(Clone, Debug)]
+pub(super) struct ClosedLeg {
+    pub call: CallId,
+    pub leg: LegId,
+    pub codec: Option<Codec>,
+    pub lived_ms: u64,
+    pub was_answered: bool,
+    /// The far end was to send, or to listen, when it ended.
+    pub should_send: bool,
+    pub should_hear: bool,
+    /// Its SDP named another address than its signalling comes from, and a private one.
+    pub named_private_address: bool,
+}
+
 #[derive(Default)]
 struct Maps {
     calls: HashMap<CallId, Entry>,
-    media: HashMap<MediaId, (mpsc::Sender<CallMessage>, LegId)>,
+    media: HashMap<MediaId, MediaOwner>,
     recordings: HashMap<RecordingId, Address>,
     /// Of which nothing may stay once they are finished.
     discarded: HashSet<RecordingId>,
@@ -86,22 +111,29 @@ impl Calls {
     }
 
     pub fn attach_media(&self, media: MediaId, inbox: mpsc::Sender<CallMessage>, leg: LegId) {
-        self.maps().media.insert(media, (inbox, leg));
+        self.maps().media.insert(media, MediaOwner::Open(inbox, leg));
     }
 
-    pub fn detach_media(&self, media: MediaId) {
-        self.maps().media.remove(&media);
+    /// The leg was told to close. `MediaEvent::Closed` always follows while the relay runs.
+    pub fn detach_media(&self, media: MediaId, closed: ClosedLeg) {
+        self.maps().media.insert(media, MediaOwner::Closing(closed));
     }
 
     /// Called on a media thread: hands the event to the call and returns at once. A call whose inbox is full misses it,
-    /// which costs at most one silence report: the relay repeats them.
-    pub fn tell_media(&self, media: MediaId, event: MediaEvent) {
-        let target = self.maps().media.get(&media).cloned();
-        if let Some((inbox, leg)) = target
-            && inbox.try_send(CallMessage::Media { leg, event }).is_err()
-        {
+    /// which costs at most one silence report: the relay repeats them. Returns a leg that has closed, with its numbers.
+    pub fn tell_media(&self, media: MediaId, event: MediaEvent) -> Option<(ClosedLeg, LegStats)> {
+        let mut maps = self.maps();
+        if let MediaEvent::Closed { stats, .. } = event {
+            return match maps.media.remove(&media) {
+                Some(MediaOwner::Closing(leg)) => Some((leg, stats)),
+                _ => None,
+            };
+        }
+        let Some(MediaOwner::Open(inbox, leg)) = maps.media.get(&media) else { return None };
+        if inbox.try_send(CallMessage::Media { leg: *leg, event }).is_err() {
             metrics::counter!("perezvon_call_inbox_full_total", "from" => "media").increment(1);
         }
+        None
     }
 
     pub fn address_recording(&self, recording: RecordingId, address: Address) {

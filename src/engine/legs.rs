@@ -13,9 +13,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::call_task::CallMessage;
+use super::calls::ClosedLeg;
 use super::house::House;
 use super::sip_task::Order;
 use crate::call::LegFailure;
+use crate::clock;
 use crate::gateway;
 use crate::gateway::sdp::{Direction, LocalMedia, MediaSession, RemoteMedia, Wanted};
 use crate::media::codec::Codec;
@@ -23,7 +25,7 @@ use crate::relay::{self, MediaCommand, MediaPort, PlayKind};
 use crate::sip::endpoint::{Body, Command};
 use crate::sip::wire::{HeaderName, Status, Text};
 use crate::site::Target;
-use crate::types::{CallId, EndCause, LegId, Party, TrunkId};
+use crate::types::{CallId, EndCause, LegId, Party, Time, TrunkId};
 
 /// Told to phones that stop ringing because another one answered (RFC 3326).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
@@ -41,6 +43,7 @@ struct Leg {
     /// Our SDP is the offer, the ACK brings the answer.
     offered_in_answer: bool,
     is_answered: bool,
+    began: Time,
     /// The phone whose early media we hear.
     early_fork: Option<u16>,
     trunk: Option<Dialling>,
@@ -78,6 +81,7 @@ impl Leg {
             offer: None,
             offered_in_answer: false,
             is_answered: false,
+            began: clock::now(),
             early_fork: None,
             trunk: None,
             heard_first: None,
@@ -298,12 +302,28 @@ impl Legs {
         let _ = self.house.sip.send(Order::Command(command)).await;
     }
 
+    /// What is known of the leg's media when it closes.
+    fn closed(&self, id: LegId, leg: &Leg) -> ClosedLeg {
+        let remote = leg.remote();
+        ClosedLeg {
+            call: self.call,
+            leg: id,
+            codec: remote.map(|remote| remote.codec),
+            lived_ms: u64::try_from(clock::now().since(leg.began).as_millis()).unwrap_or(u64::MAX),
+            was_answered: leg.is_answered,
+            should_send: remote.is_some_and(RemoteMedia::sends),
+            should_hear: remote.is_some_and(RemoteMedia::receives),
+            named_private_address: remote.is_some_and(|remote| remote.rtp.ip() != leg.far && is_private(remote.rtp.ip())),
+        }
+    }
+
     /// Gives the leg's ports back and forgets it.
     pub fn close(&mut self, id: LegId) {
         let Some(leg) = self.legs.remove(&id) else { return };
+        let closed = self.closed(id, &leg);
         if let Some(port) = leg.port {
             self.relay(MediaCommand::Close { media: port.id });
-            self.house.calls.detach_media(port.id);
+            self.house.calls.detach_media(port.id, closed);
         }
         if let Some(peer) = leg.peer.and_then(|peer| self.legs.get_mut(&peer)) {
             peer.peer = None;
@@ -316,6 +336,14 @@ impl Legs {
         let ids: Vec<LegId> = self.legs.keys().copied().collect();
         ids.iter().for_each(|leg| self.close(*leg));
         ids
+    }
+}
+
+/// An address of RFC 1918, RFC 6598 or RFC 4193, which the Internet does not lead to.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.is_unique_local(),
     }
 }
 

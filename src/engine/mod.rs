@@ -21,6 +21,7 @@ mod legs;
 mod phone_loans;
 mod phones;
 mod pops;
+mod quality;
 mod recordings;
 mod sip_door;
 mod sip_task;
@@ -109,7 +110,10 @@ impl Engine {
         let house_of = |cell: &std::sync::OnceLock<std::sync::Weak<House>>| cell.get().and_then(std::sync::Weak::upgrade);
         let (relay, taps) = Relay::start(parts.relay, move |event| {
             if let Some(house) = house_of(&media_cell) {
-                house.calls.tell_media(event.media(), event);
+                if let Some((leg, stats)) = house.calls.tell_media(event.media(), event) {
+                    let kept = house.clone();
+                    house.runtime.spawn(async move { quality::keep(&kept, leg, stats).await });
+                }
             }
         })?;
         let recordings = parts.recorder.dir.clone();

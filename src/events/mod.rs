@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::site::Strategy;
-use crate::types::{AgentId, AgentState, CallId, CallView, CardId, PopId, QueueId, RecordingId, SupervisionMode, Wall};
+use crate::types::{AgentId, AgentState, CallId, CallView, CardId, LegId, PopId, QueueId, RecordingId, SupervisionMode, Wall};
 
 /// One entry of the log before it has a `seq`. In JSON: `{"seq", "at", "type", "call_id", "agent", "data"}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -110,6 +110,64 @@ pub struct Supervision {
     pub agent: Option<AgentId>,
     /// Null: the supervisor is out.
     pub mode: Option<SupervisionMode>,
+}
+
+/// How one leg of a call sounded, by its own numbers and by what its far end reported.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LegQuality {
+    pub leg: LegId,
+    /// The codec at the end; null when none was agreed.
+    pub codec: Option<String>,
+    pub lived_ms: u64,
+    pub packets_received: u64,
+    pub packets_lost: u64,
+    pub loss_percent: f64,
+    pub jitter_ms: f64,
+    pub max_jitter_ms: f64,
+    pub packets_sent: u64,
+    /// What the far end says of our packets; null when it never reported.
+    pub remote_packets_lost: Option<u32>,
+    pub remote_jitter_ms: Option<f64>,
+    pub round_trip_ms: Option<f64>,
+    pub source_changes: u32,
+    pub strangers_refused: u64,
+    /// What we heard of the leg: 1 to 4.4 (G.107), null when nothing came.
+    pub mos: Option<f64>,
+    /// What the far end heard of us, as far as it reported.
+    pub remote_mos: Option<f64>,
+    /// Audio went one way only.
+    pub trouble: Option<AudioTrouble>,
+}
+
+/// Why one side of a leg was silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AudioTrouble {
+    /// No packet came at all: a firewall, or a far end that sends nothing.
+    NothingCame,
+    /// Its SDP names an address that only its own network knows, and nothing came.
+    PrivateAddress,
+    /// Packets came, but from an address that was not proved to be the far end's.
+    FromAnotherAddress,
+    /// Packets came that could not be read: another codec, or encrypted.
+    Unusable,
+    /// Nobody's audio was sent to it.
+    NothingSent,
+    /// More packets were refused by the network than went out.
+    NotDelivered,
+}
+
+impl AudioTrouble {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AudioTrouble::NothingCame => "nothing_came",
+            AudioTrouble::PrivateAddress => "private_address",
+            AudioTrouble::FromAnotherAddress => "from_another_address",
+            AudioTrouble::Unusable => "unusable",
+            AudioTrouble::NothingSent => "nothing_sent",
+            AudioTrouble::NotDelivered => "not_delivered",
+        }
+    }
 }
 
 /// A queue as `GET queues` shows it.

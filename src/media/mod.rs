@@ -5,6 +5,7 @@ pub mod codec; //      the codecs a leg can speak, in the words of RTP and SDP
 pub mod coder; //      coded audio to linear and back, with state
 pub mod conceal; //    what stands in for a lost packet
 pub mod dtmf; //       key presses as telephone-events
+pub mod emodel; //     how good it sounded
 pub mod g711; //       the two laws, by table
 pub mod latch; //      whose packets belong to a leg
 pub mod listening; //  one source as one listener hears it: jitter, decoder, concealment

@@ -13,6 +13,7 @@ mod db;
 mod idempotency;
 mod lanes;
 mod log;
+mod quality;
 mod recordings;
 mod sessions;
 mod set_up;

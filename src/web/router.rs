@@ -25,6 +25,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(calls::list, calls::dial))              // GET POST     /calls
         .routes(routes!(calls::show))                           // GET          /calls/{id}
         .routes(routes!(calls::hang_up))                        // POST         /calls/{id}/hangup
+        .routes(routes!(calls::quality))                        // GET          /calls/{id}/quality
         .routes(routes!(steering::hold))                        // POST         /calls/{id}/hold
         .routes(routes!(steering::resume))                      // POST         /calls/{id}/resume
         .routes(routes!(steering::record))                      // POST         /calls/{id}/recording

@@ -8,19 +8,36 @@ const PURE: [&str; 12] =
     ["types", "sip", "gateway", "call", "routing", "agents", "media", "cards", "events", "site", "access", "outbound"];
 
 /// What an IO room may use besides pure rooms, and why.
-const IO_MAY_USE: [(&str, &[&str]); 13] = [
+const IO_MAY_USE: [(&str, &[&str]); 14] = [
     ("clock", &[]),
     ("config", &[]),
     ("telemetry", &["config"]),
     ("transport", &["clock"]),
     ("relay", &["clock"]),
+    ("connectors", &[]),
     ("recording", &["relay", "clock"]), // the tap
     ("store", &["clock"]),
     ("engine", &["transport", "relay", "recording", "store", "clock"]), // where decisions meet IO
     ("web", &["engine", "store", "recording", "clock"]),                // `engine::Handle` for calls, `store` to read
     ("admin", &["engine", "store", "config", "clock"]),                 // the same, for the administrator
     ("support", &["transport", "relay", "clock"]),                      // the test phone
-    ("app", &["admin", "clock", "config", "engine", "recording", "relay", "store", "support", "telemetry", "transport", "web"]),
+    (
+        "app",
+        &[
+            "admin",
+            "clock",
+            "config",
+            "connectors",
+            "engine",
+            "recording",
+            "relay",
+            "store",
+            "support",
+            "telemetry",
+            "transport",
+            "web",
+        ],
+    ),
     ("main", &["admin", "app", "config", "support", "telemetry"]),
 ];
 

@@ -5,12 +5,13 @@ use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
 use utoipa::ToSchema;
 
 use crate::access::{Action, may, sees_call};
 use crate::engine::{Actor, CommandError};
+use crate::events::LegQuality;
 use crate::store::{CallFilter, PageRequest, Visible};
 use crate::types::{AgentId, CallId, CallView, E164, QueueId};
 use crate::web::auth::Signed;
@@ -104,6 +105,24 @@ pub(super) async fn find(state: &AppState, id: CallId) -> Result<CallView, ApiEr
     }
     let past = state.store().call(id, &Visible::All).await?;
     past.ok_or_else(|| ApiError::not_found(words("Такого звонка нет", "There is no such call")))
+}
+
+/// How the legs of a call sounded.
+#[derive(Serialize, ToSchema)]
+pub struct Quality {
+    legs: Vec<LegQuality>,
+}
+
+/// How the call sounded, leg by leg; a leg is there once its media has closed
+#[utoipa::path(get, path = "/calls/{id}/quality", tag = "calls", params(("id" = CallId, Path)), responses(
+    (status = 200, body = Quality),
+    (status = 403, body = ErrorBody),
+    (status = 404, body = ErrorBody),
+))]
+pub async fn quality(State(state): State<AppState>, signed: Signed, Id(id): Id<CallId>) -> Result<Answer<Quality>, ApiError> {
+    let call = find(&state, id).await?;
+    may(&signed.viewer, Action::OpenCall(&call))?;
+    Ok(Answer(Quality { legs: state.store().quality(id).await? }))
 }
 
 /// A call to make.

@@ -7,5 +7,6 @@ mod desk;
 mod floor;
 mod load;
 mod pops;
+mod quality;
 mod restart;
 mod steering;

@@ -8,6 +8,7 @@ mod lists;
 mod log;
 mod measure;
 mod projections;
+mod quality;
 mod samples;
 mod sessions;
 mod site;

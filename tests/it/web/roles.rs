@@ -41,6 +41,8 @@ fn done(status: u16, expected: [u16; 7]) -> [u16; 7] {
 fn table() -> Vec<Row> {
     let no_body = || Value::Null;
     let only_agents_have_a_state = [401, 200, 200, 200, 200, 404, 404];
+    // Whoever has no extension has no telephone.
+    let has_a_telephone = [401, 200, 200, 200, 200, 409, 409];
     let leaders_of_anna = [401, 403, 403, 200, 403, 200, 200];
     vec![
         row("get", "/healthz", no_body(), OPEN),
@@ -50,10 +52,12 @@ fn table() -> Vec<Row> {
         row("delete", "/api/v1/session", no_body(), done(204, ALL)),
         row("get", "/api/v1/me", no_body(), ALL),
         row("put", "/api/v1/me/state", json!({"state": "ready"}), only_agents_have_a_state),
+        row("post", "/api/v1/me/phone", no_body(), has_a_telephone),
         row("get", "/api/v1/calls", no_body(), ALL),
         row("post", "/api/v1/calls", json!({"from": "anna", "to": "+79160000001"}), done(201, OWN)),
         row("get", "/api/v1/calls/{id}", no_body(), OWN),
         row("post", "/api/v1/calls/{id}/hangup", no_body(), done(204, OWN)),
+        row("get", "/api/v1/calls/{id}/quality", no_body(), OWN),
         row("post", "/api/v1/calls/{id}/hold", no_body(), OWN),
         row("post", "/api/v1/calls/{id}/resume", no_body(), OWN),
         row("post", "/api/v1/calls/{id}/recording", json!({"action": "mask"}), OWN),
