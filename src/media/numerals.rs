@@ -138,7 +138,7 @@ pub fn ordinal(number: u32, language: Language) -> String {
 }
 
 /// The form of a counted Russian noun: `[минута, минуты, минут]`; English counts one and the rest, `[minute, minutes, minutes]`.
-pub fn counted<'a>(number: u32, forms: [&'a str; 3], language: Language) -> &'a str {
+pub fn counted(number: u32, forms: [&str; 3], language: Language) -> &str {
     let form = match language {
         Language::En => usize::from(number != 1),
         Language::Ru => match (number % 100, number % 10) {
@@ -205,7 +205,7 @@ fn ru_cardinal(number: u32, gender: Gender) -> String {
         // A single thousand is said without «одна».
         let count = if thousands == 1 { String::new() } else { ru_cardinal(thousands, Gender::Feminine) + " " };
         let head = count + counted(thousands, forms, Language::Ru);
-        return if number % 1000 == 0 { head } else { format!("{head} {}", ru_cardinal(number % 1000, gender)) };
+        return if number.is_multiple_of(1000) { head } else { format!("{head} {}", ru_cardinal(number % 1000, gender)) };
     }
     let mut words = Vec::new();
     if number >= 100 {
@@ -279,13 +279,13 @@ fn en_cardinal(number: u32) -> String {
     match number {
         1000.. => {
             let head = format!("{} thousand", en_cardinal(number / 1000));
-            if number % 1000 == 0 { head } else { format!("{head} {}", en_cardinal(number % 1000)) }
+            if number.is_multiple_of(1000) { head } else { format!("{head} {}", en_cardinal(number % 1000)) }
         }
         100.. => {
             let head = format!("{} hundred", word(&EN_ONES, number / 100));
-            if number % 100 == 0 { head } else { format!("{head} and {}", en_cardinal(number % 100)) }
+            if number.is_multiple_of(100) { head } else { format!("{head} and {}", en_cardinal(number % 100)) }
         }
-        20.. if number % 10 > 0 => format!("{}-{}", word(&EN_TENS, number / 10), word(&EN_ONES, number % 10)),
+        20.. if !number.is_multiple_of(10) => format!("{}-{}", word(&EN_TENS, number / 10), word(&EN_ONES, number % 10)),
         20.. => word(&EN_TENS, number / 10).to_owned(),
         _ => word(&EN_ONES, number).to_owned(),
     }
@@ -293,11 +293,11 @@ fn en_cardinal(number: u32) -> String {
 
 fn en_ordinal(number: u32) -> String {
     match number {
-        1000.. if number % 1000 == 0 => format!("{} thousandth", en_cardinal(number / 1000)),
+        1000.. if number.is_multiple_of(1000) => format!("{} thousandth", en_cardinal(number / 1000)),
         1000.. => format!("{} thousand {}", en_cardinal(number / 1000), en_ordinal(number % 1000)),
-        100.. if number % 100 == 0 => format!("{} hundredth", word(&EN_ONES, number / 100)),
+        100.. if number.is_multiple_of(100) => format!("{} hundredth", word(&EN_ONES, number / 100)),
         100.. => format!("{} hundred and {}", word(&EN_ONES, number / 100), en_ordinal(number % 100)),
-        20.. if number % 10 > 0 => format!("{}-{}", word(&EN_TENS, number / 10), word(&EN_ORDINAL_ONES, number % 10)),
+        20.. if !number.is_multiple_of(10) => format!("{}-{}", word(&EN_TENS, number / 10), word(&EN_ORDINAL_ONES, number % 10)),
         20.. => word(&EN_ORDINAL_TENS, number / 10).to_owned(),
         _ => word(&EN_ORDINAL_ONES, number).to_owned(),
     }
@@ -307,10 +307,10 @@ fn en_ordinal(number: u32) -> String {
 fn split_for_ordinal(number: u32) -> (u32, u32) {
     let last = match number {
         0 => 0,
-        _ if number % 1000 == 0 => number,
-        _ if number % 100 == 0 => number % 1000,
+        _ if number.is_multiple_of(1000) => number,
+        _ if number.is_multiple_of(100) => number % 1000,
         _ if number % 100 < 20 => number % 100,
-        _ if number % 10 == 0 => number % 100,
+        _ if number.is_multiple_of(10) => number % 100,
         _ => number % 10,
     };
     (number - last, last)
