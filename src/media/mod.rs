@@ -7,6 +7,7 @@ pub mod conceal; //    what stands in for a lost packet
 pub mod dtmf; //       key presses as telephone-events
 pub mod emodel; //     how good it sounded
 pub mod g711; //       the two laws, by table
+pub mod ice; //        the lite side of ICE: who may send, and where to send
 pub mod latch; //      whose packets belong to a leg
 pub mod listening; //  one source as one listener hears it: jitter, decoder, concealment
 pub mod mix; //        several sources as one
@@ -14,6 +15,7 @@ pub mod numerals; //  numbers in words, for what is said
 pub mod music; //      hold music, computed
 mod opus; //           settings of Opus and the guard before it
 pub mod outgoing; //   the one stream a leg hears, over changes of source
+pub mod pulse; //      whether a browser still lives
 pub mod quality; //    the numbers kept for a leg
 pub mod reception; //  loss and jitter of what was received
 pub mod resample; //   8 kHz to 16 kHz and back

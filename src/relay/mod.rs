@@ -2,6 +2,7 @@
 //! audio to taps. `media` decides what a packet means; `engine` decides who hears whom and says so by commands.
 
 mod command; //  the words: commands in, events out
+mod dtls; //     the handshake with a browser
 mod frame; //    a packet between two legs
 mod graph; //    who hears whom
 mod handle; //   the door: start, open, command

@@ -7,7 +7,7 @@ use rtc::crypto::{
 };
 use subtle::ConstantTimeEq;
 
-use super::{KEY_BYTES, MasterKey, Profile};
+use super::{MasterKey, Profile};
 
 /// The session keys of one direction.
 pub(super) struct Ciphers {
@@ -44,7 +44,7 @@ impl Cipher {
     fn new(master: &MasterKey, labels: u8) -> Result<Cipher, CryptoError> {
         let provider = RingProvider::new();
         let crypto = provider.crypto();
-        let key: [u8; KEY_BYTES] = derive(crypto, master, labels)?;
+        let key: [u8; Profile::KEY_BYTES] = derive(crypto, master, labels)?;
         match master.profile {
             Profile::AesCm128HmacSha1_80 => {
                 let secret: [u8; SHA1_BYTES] = derive(crypto, master, labels + 1)?;
@@ -170,7 +170,7 @@ pub(super) fn derive<const BYTES: usize>(
     master: &MasterKey,
     label: u8,
 ) -> Result<[u8; BYTES], CryptoError> {
-    let (key, salt) = master.key_and_salt().split_at(KEY_BYTES);
+    let (key, salt) = master.key_and_salt().split_at(Profile::KEY_BYTES);
     let mut counter = [0; 16];
     counter.iter_mut().zip(salt).for_each(|(to, byte)| *to = *byte);
     counter[7] ^= label;

@@ -29,6 +29,9 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// Of the master key, without its salt.
+    pub const KEY_BYTES: usize = 16;
+
     /// The name in an `a=crypto` line (RFC 4568 §6.2, RFC 7714 §14.2).
     pub fn sdes_name(self) -> &'static str {
         match self {
@@ -39,7 +42,7 @@ impl Profile {
 
     /// Bytes of key and salt together, as an `a=crypto` line carries them in base64.
     pub fn keying_bytes(self) -> usize {
-        KEY_BYTES + self.salt_bytes()
+        Profile::KEY_BYTES + self.salt_bytes()
     }
 
     fn salt_bytes(self) -> usize {
@@ -50,7 +53,6 @@ impl Profile {
     }
 }
 
-const KEY_BYTES: usize = 16;
 /// The longest of the profiles.
 const MAX_KEYING_BYTES: usize = 30;
 
