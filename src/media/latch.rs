@@ -12,6 +12,8 @@
 //! - it is the SDP address (it needs one packet when signalling has just named it), or
 //! - signalling has just named a new address and the locked source has stopped, or
 //! - the locked source has been silent for a second and the newcomer carries on its SSRC and sequence numbers.
+//!
+//! A packet that proves itself by SRTP needs none of this: `authenticated` moves the lock.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::types::Time;
 const IN_A_ROW: u8 = 4;
 /// A locked source that is silent this long may be continued by another address.
 pub const SILENT: Duration = Duration::from_secs(1);
+/// A source that proves itself may come from elsewhere at once: nobody is kept out for longer than a few packets' time.
+const PROVEN_SILENT: Duration = Duration::from_millis(100);
 /// How long signalling leaves the latch open for a source that does not come from the address in the SDP.
 const SIGNALLED: Duration = Duration::from_secs(5);
 /// In that time the locked source must have been quiet for ten packets, else it is alive and nobody may take its place.
@@ -52,6 +56,8 @@ pub struct Latch {
     send_to: Option<SocketAddr>,
     locked: Option<Locked>,
     watched: [Option<Newcomer>; WATCHED],
+    /// Its packets are authenticated.
+    proves_itself: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +117,20 @@ impl Latch {
         Verdict::AcceptNew
     }
 
+    /// Takes note of a packet that proved by its keys whose it is: its source is the leg's from now on, whoever was before.
+    pub fn authenticated(&mut self, now: Time, source: SocketAddr, ssrc: u32, sequence: u16) -> Verdict {
+        let is_new = self.source() != Some(source);
+        self.locked = Some(Locked { source, ssrc, sequence, heard_at: now });
+        self.proves_itself = true;
+        if !is_new {
+            return Verdict::Accept;
+        }
+        self.watched = [None; WATCHED];
+        self.signalled_at = None;
+        self.send_to = Some(source);
+        Verdict::AcceptNew
+    }
+
     /// The leg's source, once it is known.
     pub fn source(&self) -> Option<SocketAddr> {
         self.locked.map(|locked| locked.source)
@@ -125,7 +145,8 @@ impl Latch {
     /// others unread. `None` while a stranger could still turn out to be the leg.
     pub fn only_sources(&self, now: Time) -> Option<[SocketAddr; 2]> {
         let locked = self.locked?;
-        let is_settled = !self.is_signalled(now) && now.since(locked.heard_at) < SILENT;
+        let silent = if self.proves_itself { PROVEN_SILENT } else { SILENT };
+        let is_settled = !self.is_signalled(now) && now.since(locked.heard_at) < silent;
         is_settled.then_some([locked.source, self.named.unwrap_or(locked.source)])
     }
 
@@ -212,6 +233,16 @@ mod tests {
         assert_eq!(run(&mut latch, 5, 20, 1, 11..14), [Refuse; 3], "one is missing: the count starts again");
         assert_eq!(run(&mut latch, 5, 20, 1, 14..16), [AcceptNew, Accept]);
         assert_eq!(latch.source(), Some(address(20)));
+    }
+
+    #[test]
+    fn a_packet_that_proves_itself_moves_the_lock_at_once() {
+        let mut latch = locked(0);
+        assert_eq!(latch.authenticated(ms(20), address(20), 1, 101), AcceptNew);
+        assert_eq!(latch.authenticated(ms(40), address(20), 1, 102), Accept);
+        assert_eq!(latch.destination(), Some(address(20)));
+        assert_eq!(latch.only_sources(ms(139)), Some([address(20), address(10)]));
+        assert_eq!(latch.only_sources(ms(140)), None, "it may be elsewhere already");
     }
 
     #[test]

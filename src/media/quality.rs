@@ -25,6 +25,10 @@ pub struct LegStats {
     pub round_trip_ms: Option<f32>,
     /// Packets refused because they came from somebody else than the leg's source.
     pub strangers_refused: u64,
+    /// Protected packets whose tag was wrong.
+    pub packets_forged: u64,
+    /// Protected packets that came a second time, or too late to tell.
+    pub packets_replayed: u64,
     /// Times the source moved after it was first known (NAT rebinding, re-INVITE).
     pub source_changes: u32,
     /// Packets that could not be used: not RTP, unknown payload type, too long.

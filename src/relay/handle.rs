@@ -11,11 +11,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::browsers::{self, BROWSERS, Browsers};
 use super::command::{BrowserPort, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, MediaPort};
+use super::dtls::{DtlsError, Identity};
 use super::frame::CROSSING_FRAMES;
 use super::graph::{Change, Graph, MAX_LISTENERS, MAX_SOURCES};
 use super::leg::Outlets;
 use super::net::{Poller, Waker};
+use super::places::Places;
 use super::ports::{PortPair, PortPool};
 use super::tap::{TapFrame, TapWriter};
 use super::thread::{self, Link, MediaThread, Order, Parts};
@@ -92,6 +95,10 @@ pub enum RelayError {
     Bind { first: u16, last: u16, bind: IpAddr, source: std::io::Error },
     #[error("[media] threads must be 1 to 256, not {0}")]
     Threads(usize),
+    #[error("[rtp] webrtc_port: port {port} cannot be bound on {bind}: {source}")]
+    BrowserPort { port: u16, bind: IpAddr, source: std::io::Error },
+    #[error("no certificate for browsers: {0}")]
+    Certificate(#[from] DtlsError),
     #[error("cannot set up a media thread: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -134,6 +141,11 @@ pub struct Relay {
 struct Inner {
     /// Never held while waiting for anything; media threads do not take it.
     pool: Mutex<Pool>,
+    /// The same of browsers.
+    places: Mutex<PlacePool>,
+    fingerprint: Fingerprint,
+    /// By thread.
+    browser_ports: Vec<u16>,
     /// Held while a change is told to the threads, so that all of them hear of changes in one order; that takes
     /// microseconds.
     graph: Mutex<Graph>,
@@ -146,6 +158,12 @@ struct Pool {
     ports: PortPool,
     /// Pairs that media threads gave back, with the moment they did.
     returned: Receiver<(PortPair, Time)>,
+}
+
+struct PlacePool {
+    places: Places,
+    /// Places that media threads gave back, with their turn.
+    returned: Receiver<(u16, u32)>,
 }
 
 /// The way in to one media thread.
@@ -175,6 +193,11 @@ impl Relay {
         let must_stop = Arc::new(AtomicBool::new(false));
         let on_event: Arc<dyn Fn(MediaEvent) + Send + Sync> = Arc::new(on_event);
         let (returned_pairs, returned) = sync_channel(ports.pairs());
+        let (returned_places, places_returned) = sync_channel(BROWSERS);
+        let identity = Arc::new(Identity::new()?);
+        // Below 65,536: a range has at most half as many pairs as there are ports.
+        let first_place = ports.pairs() as u16;
+        let mut browser_ports = Vec::new();
         let (mut links, mut crossings) = (Vec::new(), Vec::new());
         for _ in 0..config.threads {
             let (sender, receiver) = sync_channel(CROSSING_FRAMES);
@@ -183,7 +206,7 @@ impl Relay {
         }
         let (mut doors, mut taps, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for (index, crossings) in crossings.into_iter().enumerate() {
-            let (orders, orders_receiver) = sync_channel(COMMANDS + MAX_CHANGES + 2 * ports.pairs());
+            let (orders, orders_receiver) = sync_channel(COMMANDS + MAX_CHANGES + 2 * (ports.pairs() + BROWSERS));
             let waiting = Arc::new(AtomicUsize::new(0));
             let (tap, tap_reader) = TapWriter::new();
             let parts = Parts {
@@ -198,16 +221,32 @@ impl Relay {
                 crossings,
                 links: links.clone(),
                 returned_pairs: returned_pairs.clone(),
+                returned_places: returned_places.clone(),
                 must_stop: Arc::clone(&must_stop),
                 outlets: Outlets { tap, on_event: Arc::clone(&on_event) },
             };
+            let port = if config.webrtc_port == 0 { 0 } else { config.webrtc_port.saturating_add(parts.index) };
+            let bind = parts.bind;
+            let socket = browsers::bind(bind, port).map_err(|source| RelayError::BrowserPort { port, bind, source })?;
+            browser_ports.push(socket.local_addr()?.port());
+            let browsers = Browsers::new(socket, Arc::clone(&identity), config.browsers, first_place);
             let waker = Arc::clone(&links[index].waker);
-            threads.push(spawn(parts, &waker)?);
+            threads.push(spawn(parts, browsers, &waker)?);
             doors.push(Door { orders, waiting, waker });
             taps.push(tap_reader);
         }
         let pool = Mutex::new(Pool { ports, returned });
-        let inner = Inner { pool, graph: Mutex::default(), doors, must_stop, threads: Mutex::new(threads) };
+        let places = Mutex::new(PlacePool { places: Places::new(first_place), returned: places_returned });
+        let inner = Inner {
+            pool,
+            places,
+            fingerprint: identity.fingerprint(),
+            browser_ports,
+            graph: Mutex::default(),
+            doors,
+            must_stop,
+            threads: Mutex::new(threads),
+        };
         Ok((Relay { inner: Arc::new(inner) }, taps))
     }
 
@@ -236,16 +275,24 @@ impl Relay {
     /// nobody before `Connect` names the browser's. After `stop` nothing can be opened.
     pub fn open_browser(&self, thread_hint: u64) -> Result<BrowserPort, BrowsersExhausted> {
         let thread = (thread_hint % self.inner.doors.len() as u64) as u16;
-        let id = MediaId { thread, pair: u16::MAX, turn: 0 };
-        let ice = IceCredentials { ufrag: String::new(), password: String::new() };
+        let port = self.inner.browser_ports.get(usize::from(thread)).copied().unwrap_or(0);
+        let mut pool = self.inner.places();
+        let (pair, turn) = pool.places.take()?;
+        metrics::gauge!("perezvon_webrtc_legs_in_use").set(pool.places.in_use() as f64);
+        let ice = browsers::credentials(pool.places.of(pair));
+        drop(pool);
+        let id = MediaId { thread, pair, turn };
         self.inner.graph().open(id);
-        Ok(BrowserPort { id, port: 0, ice, fingerprint: Fingerprint([0; 32]) })
+        match self.send(thread, Order::OpenBrowser { id, ours: ice.clone(), seed: rand::random() }) {
+            Ok(()) => Ok(BrowserPort { id, port, ice, fingerprint: self.inner.fingerprint }),
+            Err(_) => Err(BrowsersExhausted { in_use: 0 }),
+        }
     }
 
     /// New ICE credentials of ours for a browser leg, for the answer to an offer that restarts ICE, or for an offer of ours
     /// that does. The old ones stay good until the browser uses these.
     pub fn restart_ice(&self, media: MediaId) -> Result<IceCredentials, CommandRefused> {
-        let ours = IceCredentials { ufrag: String::new(), password: String::new() };
+        let ours = browsers::credentials(self.inner.places().places.of(media.pair));
         self.command(MediaCommand::RestartIce { media, ours: ours.clone() })?;
         Ok(ours)
     }
@@ -307,7 +354,10 @@ impl Relay {
 
     fn send(&self, thread: u16, order: Order) -> Result<(), CommandRefused> {
         let door = self.inner.doors.get(usize::from(thread)).ok_or(CommandRefused::Stopped)?;
-        let may_always = matches!(order, Order::Open { .. } | Order::Tie(_) | Order::Command(MediaCommand::Close { .. }));
+        let may_always = matches!(
+            order,
+            Order::Open { .. } | Order::OpenBrowser { .. } | Order::Tie(_) | Order::Command(MediaCommand::Close { .. })
+        );
         if door.waiting.fetch_add(1, Ordering::Relaxed) >= COMMANDS && !may_always {
             door.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(CommandRefused::Full);
@@ -324,15 +374,24 @@ impl Relay {
     }
 }
 
-fn spawn(parts: Parts, waker: &Waker) -> Result<JoinHandle<()>, RelayError> {
+fn spawn(parts: Parts, browsers: Browsers, waker: &Waker) -> Result<JoinHandle<()>, RelayError> {
     let poller = Poller::new()?;
     poller.add(waker.descriptor(), thread::WAKER)?;
     let name = format!("media-{}", parts.index);
-    let media_thread = MediaThread::new(parts);
+    let media_thread = MediaThread::new(parts, browsers);
     Ok(std::thread::Builder::new().name(name).spawn(move || media_thread.run(poller))?)
 }
 
 impl Inner {
+    /// With what came back in the meantime.
+    fn places(&self) -> MutexGuard<'_, PlacePool> {
+        let mut pool = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Ok((place, turn)) = pool.returned.try_recv() {
+            pool.places.give_back(place, turn);
+        }
+        pool
+    }
+
     fn graph(&self) -> MutexGuard<'_, Graph> {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::command::{MediaEvent, MediaId, RemoteMedia};
 use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
 use super::graph::Ties;
-use super::ports::PortPair;
 use super::shield;
 use super::speech::Play;
 use super::tap::{Channel, TapMoment, TapPoint, TapWriter};
+use super::wire::Wire;
 use crate::clock;
 use crate::media::codec::Codec;
 use crate::media::dtmf::{DigitReader, TelephoneEvent};
@@ -21,6 +21,7 @@ use crate::media::quality::LegStats;
 use crate::media::reception::{Reception, round_trip_ms};
 use crate::media::rtcp::{self, ReportBlocks, RtcpPacket};
 use crate::media::rtp::{self, RtpPacket};
+use crate::media::srtp::Refusal;
 use crate::types::Time;
 
 /// Where a media thread's legs put what is not for the network.
@@ -31,7 +32,7 @@ pub(super) struct Outlets {
 
 pub(super) struct Leg {
     pub id: MediaId,
-    pub pair: PortPair,
+    pub wire: Wire,
     /// What the sockets are bound to.
     pub(super) bind: IpAddr,
     /// Shared so that a packet's way through the leg can hold it without copying what it holds.
@@ -71,9 +72,13 @@ enum Shield {
     Unavailable,
 }
 
+/// A stream whose first packets are lost while its numbers turn over could not be decrypted (RFC 3711 §3.3.1), so it begins
+/// in their lower half.
+const SRTP_START: u16 = 0x7fff;
+
 impl Leg {
     /// `seed`: random, for the stream's identity (RFC 3550 §5.1).
-    pub fn new(id: MediaId, pair: PortPair, bind: IpAddr, seed: [u32; 4]) -> Leg {
+    pub fn new(id: MediaId, wire: Wire, bind: IpAddr, seed: [u32; 4]) -> Leg {
         let mut cname = [0; 16];
         let name = (u64::from(seed[0]) << 32 | u64::from(seed[3])).to_be_bytes();
         for (pair, byte) in cname.chunks_mut(2).zip(name) {
@@ -81,12 +86,12 @@ impl Leg {
         }
         Leg {
             id,
-            pair,
+            wire,
             bind,
             remote: None,
             latch: Latch::default(),
             reception: Reception::default(),
-            out: Outgoing::new(seed[0], seed[1] as u16, seed[2]),
+            out: Outgoing::new(seed[0], seed[1] as u16 & SRTP_START, seed[2]),
             stats: LegStats::default(),
             ties: Ties::default(),
             play: None,
@@ -118,6 +123,7 @@ impl Leg {
             self.rtcp_source = None;
         }
         self.out.set_clock(now, remote.codec.clock_hz());
+        self.wire.secure(&remote.secure);
         self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
     }
@@ -128,15 +134,23 @@ impl Leg {
         now: Time,
         source: SocketAddr,
         bytes: &'a [u8],
+        room: &'a mut [u8],
         outlets: &mut Outlets,
     ) -> Option<(FrameHead, &'a [u8])> {
         let remote = self.remote.clone()?;
-        if remote.rtcp_mux && rtp::is_rtcp(bytes) {
-            self.hear_rtcp(now, source, bytes);
+        if (remote.rtcp_mux || self.wire.always_muxes()) && rtp::is_rtcp(bytes) {
+            self.hear_rtcp(now, source, bytes, room, outlets);
             return None;
         }
+        let bytes = match self.wire.open_rtp(bytes, room) {
+            Ok(bytes) => bytes,
+            Err(refusal) => {
+                self.count_refusal(refusal);
+                return None;
+            }
+        };
         let packet = match rtp::parse(bytes) {
-            Some(packet) if self.is_own(now, source, &packet) => packet,
+            Some(packet) if self.is_own(now, source, &packet, outlets) => packet,
             Some(_) => {
                 self.stats.strangers_refused += 1;
                 return None;
@@ -171,8 +185,19 @@ impl Leg {
     }
 
     /// Asks the latch, and follows it when the source is new.
-    fn is_own(&mut self, now: Time, source: SocketAddr, packet: &RtpPacket<'_>) -> bool {
-        match self.latch.packet(now, source, packet.header.ssrc, packet.header.sequence) {
+    fn is_own(&mut self, now: Time, source: SocketAddr, packet: &RtpPacket<'_>, outlets: &Outlets) -> bool {
+        if let Wire::Browser(browser) = &mut self.wire {
+            browser.ice.heard_media(now, source);
+            browser.heard(now).into_iter().for_each(|event| (outlets.on_event)(event));
+            return true;
+        }
+        let (ssrc, sequence) = (packet.header.ssrc, packet.header.sequence);
+        let verdict = if self.wire.is_secure() {
+            self.latch.authenticated(now, source, ssrc, sequence)
+        } else {
+            self.latch.packet(now, source, ssrc, sequence)
+        };
+        match verdict {
             Verdict::Refuse => return false,
             Verdict::AcceptNew => {
                 self.stats.source_changes += u32::from(self.was_heard);
@@ -228,13 +253,23 @@ impl Leg {
     }
 
     /// Takes a packet from the RTCP port, or RTCP from a shared one.
-    pub fn hear_rtcp(&mut self, now: Time, source: SocketAddr, bytes: &[u8]) {
+    pub fn hear_rtcp(&mut self, now: Time, source: SocketAddr, bytes: &[u8], room: &mut [u8], outlets: &Outlets) {
         let Some(remote) = &self.remote else { return };
-        // Reports steer nothing but numbers, so the address of the leg's audio is proof enough.
+        // Reports steer nothing but numbers, so the address of the leg's audio is proof enough where there is no better.
         let is_named = source == remote.rtcp;
-        if !is_named && self.latch.source().map(|own| own.ip()) != Some(source.ip()) {
+        if !is_named && !self.wire.is_secure() && self.latch.source().map(|own| own.ip()) != Some(source.ip()) {
             self.stats.strangers_refused += 1;
             return;
+        }
+        let bytes = match self.wire.open_rtcp(bytes, room) {
+            Ok(bytes) => bytes,
+            Err(refusal) => {
+                self.count_refusal(refusal);
+                return;
+            }
+        };
+        if let Wire::Browser(browser) = &mut self.wire {
+            browser.heard(now).into_iter().for_each(|event| (outlets.on_event)(event));
         }
         let mut is_rtcp = false;
         for packet in rtcp::parse(bytes) {
@@ -265,9 +300,21 @@ impl Leg {
         }
     }
 
-    /// Looks for silence and lowers the shield when it could hide the leg's own new address. A few times a second.
+    fn count_refusal(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Malformed => self.stats.packets_unusable += 1,
+            Refusal::Replayed => self.stats.packets_replayed += 1,
+            Refusal::Forged => self.stats.packets_forged += 1,
+        }
+    }
+
+    /// Looks for silence, of a browser closely, and lowers the shield when it could hide the leg's own new address. A few times a second.
     pub fn look_after(&mut self, now: Time, silence_limit: Duration, outlets: &mut Outlets) {
         self.tend_shield(now);
+        if let Wire::Browser(browser) = &mut self.wire {
+            let sends = self.remote.as_ref().is_some_and(|remote| remote.sends);
+            browser.look(now, sends).into_iter().for_each(|event| (outlets.on_event)(event));
+        }
         let Some(since) = self.quiet_from.filter(|_| self.remote.as_ref().is_some_and(|remote| remote.sends)) else { return };
         let is_told = self.silence_told_at.is_some_and(|at| now.since(at) < silence_limit);
         if now.since(since) >= silence_limit && !is_told {
@@ -280,13 +327,14 @@ impl Leg {
     /// Keeps the filter before the socket in step with the latch. It changes when a source is found, falls silent or is
     /// named anew; no stranger can make it change.
     fn tend_shield(&mut self, now: Time) {
+        let Wire::Ports(ports) = &self.wire else { return };
         let wanted = self.latch.only_sources(now).map_or(Shield::Down, Shield::Up);
         if self.shield == wanted || self.shield == Shield::Unavailable {
             return;
         }
         let done = match wanted {
-            Shield::Up(sources) => shield::admit_only(&self.pair.rtp, sources),
-            _ => shield::admit_all(&self.pair.rtp),
+            Shield::Up(sources) => shield::admit_only(&ports.pair.rtp, sources),
+            _ => shield::admit_all(&ports.pair.rtp),
         };
         self.shield = if done.is_ok() { wanted } else { Shield::Unavailable };
     }

@@ -1,6 +1,8 @@
 //! Media threads: they own the RTP sockets, know each leg's true source, carry audio between legs, play sounds and copy
 //! audio to taps. `media` decides what a packet means; `engine` decides who hears whom and says so by commands.
 
+mod browser; //  one browser: ICE, DTLS, keys, pulse
+mod browsers; // the port that all browsers of a thread share
 mod command; //  the words: commands in, events out
 mod dtls; //     the handshake with a browser
 mod frame; //    a packet between two legs
@@ -8,12 +10,14 @@ mod graph; //    who hears whom
 mod handle; //   the door: start, open, command
 mod leg; //      one leg: what it says to us
 mod net; //      epoll, eventfd, recvmmsg
+mod places; //   the places of browser legs
 mod ports; //    the pool of port pairs
 mod shield; //   a filter in the kernel against strangers
 mod speech; //   one leg: what it hears from us
 pub mod tap; //  frames for the recorder
 mod thread; //   the loop
 mod wheel; //    when the next 20 ms of each sound are due
+mod wire; //     how a leg's packets travel: plain, with SRTP, as a browser's
 
 pub use command::{
     BrowserPort, DtlsRole, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, MediaPort, PlayKind, RemoteMedia,

@@ -8,10 +8,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use socket2::SockRef;
+
 /// Packets taken from a socket by one system call.
 pub(super) const BATCH: usize = 16;
 /// The longest packet that is read whole; longer ones are not media of ours.
-const PACKET_BYTES: usize = 2048;
+pub(super) const PACKET_BYTES: usize = 2048;
 /// Sockets told of by one `epoll_wait`; the rest come with the next.
 const READY: usize = 512;
 
@@ -179,6 +181,20 @@ fn read_address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// Gives a socket a receive buffer of this size, beyond what the system allows to everybody if this process may
+/// (CAP_NET_ADMIN). Says whether it has it.
+pub(super) fn enlarge_receive_buffer(socket: &UdpSocket, bytes: usize) -> bool {
+    let size = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the descriptor is borrowed for the call, and the value is an int of the length that is stated.
+    let forced = unsafe {
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, (&raw const size).cast(), length)
+    };
+    let socket = SockRef::from(socket);
+    // The kernel doubles what it is told, for its own book-keeping.
+    (forced == 0 || socket.set_recv_buffer_size(bytes).is_ok()) && socket.recv_buffer_size().is_ok_and(|size| size >= bytes)
 }
 
 fn checked(result: i32) -> io::Result<i32> {

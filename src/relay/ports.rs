@@ -33,13 +33,11 @@ pub(super) struct PortPair {
     pub rtcp: UdpSocket,
 }
 
-impl PortPair {
-    /// An address in the form that the pair's sockets take: on a socket for both families IPv4 is written as IPv6.
-    pub fn reachable(&self, address: SocketAddr, bind: IpAddr) -> SocketAddr {
-        match address.ip() {
-            IpAddr::V4(v4) if bind.is_ipv6() => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
-            _ => address,
-        }
+/// An address in the form that sockets bound so take: on a socket for both families IPv4 is written as IPv6.
+pub(super) fn reachable(address: SocketAddr, bind: IpAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(v4) if bind.is_ipv6() => SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+        _ => address,
     }
 }
 
@@ -171,7 +169,8 @@ impl PortPool {
     }
 }
 
-fn bind_socket(bind: IpAddr, port: u16) -> io::Result<UdpSocket> {
+/// A bound, non-blocking socket that lets nothing in as yet (`shield::admit_all`).
+pub(super) fn bind_socket(bind: IpAddr, port: u16) -> io::Result<UdpSocket> {
     let address = SocketAddr::new(bind, port);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if bind.is_ipv6() {

@@ -8,12 +8,14 @@ use super::command::{MediaId, PlayKind, RemoteMedia};
 use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
 use super::leg::{Leg, Outlets};
 use super::tap::{Channel, TapMoment};
+use super::wire::Wire;
 use crate::clock;
 use crate::media::codec::Codec;
 use crate::media::outgoing::{Place, Source};
 use crate::media::rtcp::{self, REPORT_BYTES, Report};
 use crate::media::rtp::{HEADER_BYTES, RtpHeader};
 use crate::media::sound::{PACKET_SAMPLES, Sound};
+use crate::media::srtp::TAIL_BYTES;
 use crate::types::Time;
 
 /// A sound in the course of being played.
@@ -51,9 +53,11 @@ impl Leg {
         self.play.as_ref().is_some_and(|play| play.kind != PlayKind::Prompt)
     }
 
-    /// Sends the next 20 ms of the sound. Before the far end is known the sound waits at its beginning.
+    /// Sends the next 20 ms of the sound. Before the far end is known, and its keys are, the sound waits at its beginning.
     pub fn play_on(&mut self, now: Time, outlets: &mut Outlets) -> Played {
-        let (Some(remote), Some(play)) = (self.remote.clone(), &mut self.play) else { return Played::On };
+        let (Some(remote), Some(play)) = (self.remote.clone().filter(|_| self.wire.is_ready()), &mut self.play) else {
+            return Played::On;
+        };
         if play.next >= play.sound.packets() && play.repeat {
             play.next = 0;
         }
@@ -128,16 +132,18 @@ impl Leg {
     }
 
     fn send(&mut self, place: Place, payload_type: u8, payload: &[u8]) {
-        let Some(to) = self.latch.destination().filter(is_sendable) else { return };
+        let Some(to) = self.destination().filter(is_sendable).filter(|_| self.wire.is_ready()) else { return };
         let Place { sequence, timestamp, marker } = place;
         let header = RtpHeader { marker, payload_type, sequence, timestamp, ssrc: self.out.ssrc() };
-        let mut packet = [0; HEADER_BYTES + MAX_PAYLOAD_BYTES];
-        let Some(packet) = packet.get_mut(..HEADER_BYTES + payload.len()) else { return };
-        let (head, body) = packet.split_at_mut(HEADER_BYTES);
+        let mut packet = [0; HEADER_BYTES + MAX_PAYLOAD_BYTES + TAIL_BYTES];
+        let len = HEADER_BYTES + payload.len();
+        let Some(plain) = packet.get_mut(..len) else { return };
+        let (head, body) = plain.split_at_mut(HEADER_BYTES);
         head.copy_from_slice(&header.to_bytes());
         body.copy_from_slice(payload);
+        let Some(packet) = self.wire.protect_rtp(&mut packet, len).and_then(|len| packet.get(..len)) else { return };
         self.out.sent(payload.len());
-        match self.pair.rtp.send_to(packet, self.pair.reachable(to, self.bind)) {
+        match self.wire.send_rtp(packet, to, self.bind) {
             Ok(_) => {
                 self.stats.packets_sent += 1;
                 self.stats.bytes_sent += payload.len() as u64;
@@ -166,6 +172,9 @@ impl Leg {
         if self.remote.is_some() {
             self.send_report(now, true);
         }
+        if let Wire::Browser(browser) = &mut self.wire {
+            browser.close(now);
+        }
     }
 
     fn send_report(&mut self, now: Time, ends: bool) {
@@ -180,20 +189,29 @@ impl Leg {
             cname: str::from_utf8(&self.cname).unwrap_or("perezvon"),
             ends,
         };
-        let mut bytes = [0; REPORT_BYTES];
-        let Some(bytes) = report.write(&mut bytes).and_then(|len| bytes.get(..len)) else { return };
+        let mut bytes = [0; REPORT_BYTES + TAIL_BYTES];
+        let written = bytes.first_chunk_mut::<REPORT_BYTES>().and_then(|room| report.write(room));
+        let sealed = written.and_then(|len| self.wire.protect_rtcp(&mut bytes, len));
+        let Some(bytes) = sealed.and_then(|len| bytes.get(..len)) else { return };
         let is_shared = self.remote.as_ref().is_some_and(|remote| remote.rtcp_mux);
-        let socket = if is_shared { &self.pair.rtp } else { &self.pair.rtcp };
-        if socket.send_to(bytes, self.pair.reachable(to, self.bind)).is_err() {
+        if self.wire.send_rtcp(bytes, to, self.bind, is_shared).is_err() {
             self.stats.send_failures += 1;
+        }
+    }
+
+    /// Where audio goes: what ICE found for a browser, what the latch says for others.
+    fn destination(&self) -> Option<SocketAddr> {
+        match &self.wire {
+            Wire::Browser(browser) => browser.ice.send_to(),
+            Wire::Ports(_) => self.latch.destination(),
         }
     }
 
     /// Where reports go: where the far end's come from, else where its SDP says; behind NAT, the port above its audio.
     fn rtcp_destination(&self) -> Option<SocketAddr> {
         let remote = self.remote.as_ref()?;
-        let audio = self.latch.destination()?;
-        let to = if remote.rtcp_mux {
+        let audio = self.destination()?;
+        let to = if remote.rtcp_mux || self.wire.always_muxes() {
             audio
         } else if let Some(source) = self.rtcp_source {
             source

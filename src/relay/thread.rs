@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::Duration;
 
-use super::command::{MediaCommand, MediaEvent, MediaId, PlayKind};
+use super::browsers::{BROWSERS, Browsers};
+use super::command::{IceCredentials, MediaCommand, MediaEvent, MediaId, PlayKind};
 use super::frame::{Crossing, FrameHead};
 use super::graph::{Change, MAX_LISTENERS};
 use super::leg::{Leg, Outlets};
-use super::net::{BATCH, Batch, Poller, Waker};
+use super::net::{BATCH, Batch, PACKET_BYTES, Poller, Waker};
 use super::ports::PortPair;
 use super::shield;
 use super::speech::Played;
 use super::wheel::Wheel;
+use super::wire::{Ports, Wire};
 use crate::clock;
 use crate::media::sound::Sound;
 use crate::types::Time;
@@ -26,6 +28,7 @@ use crate::types::Time;
 /// What reaches a media thread from outside.
 pub(super) enum Order {
     Open { id: MediaId, pair: PortPair, seed: [u32; 4] },
+    OpenBrowser { id: MediaId, ours: IceCredentials, seed: [u32; 4] },
     Tie(Change),
     Command(MediaCommand),
 }
@@ -51,6 +54,7 @@ pub(super) struct Parts {
     /// All media threads, this one among them.
     pub links: Vec<Link>,
     pub returned_pairs: SyncSender<(PortPair, Time)>,
+    pub returned_places: SyncSender<(u16, u32)>,
     pub must_stop: Arc<AtomicBool>,
     pub outlets: Outlets,
 }
@@ -66,14 +70,16 @@ const BATCHES_A_ROUND: usize = 4;
 /// Orders and crossings taken in one round.
 const ORDERS_A_ROUND: usize = 256;
 const CROSSINGS_A_ROUND: usize = 1024;
-/// Token of the waker among the tokens of sockets.
+/// Tokens of the waker and of the browser port among the tokens of sockets.
 pub(super) const WAKER: u64 = u64::MAX;
+const BROWSER_PORT: u64 = u64::MAX - 1;
 
 pub(super) struct MediaThread {
-    parts: Parts,
-    /// By port pair.
-    legs: Vec<Option<Box<Leg>>>,
-    /// The pairs that have a leg.
+    pub(super) parts: Parts,
+    pub(super) browsers: Browsers,
+    /// By port pair, and behind them the browsers by their place.
+    pub(super) legs: Vec<Option<Box<Leg>>>,
+    /// The pairs and places that have a leg.
     open: Vec<u16>,
     wheel: Wheel,
     /// Copy of the wheel's due slot, kept to spare the allocation.
@@ -85,11 +91,12 @@ pub(super) struct MediaThread {
 }
 
 impl MediaThread {
-    pub fn new(parts: Parts) -> MediaThread {
+    pub fn new(parts: Parts, browsers: Browsers) -> MediaThread {
         let mut legs = Vec::new();
-        legs.resize_with(parts.pairs, || None);
+        legs.resize_with(parts.pairs + BROWSERS, || None);
         MediaThread {
             parts,
+            browsers,
             legs,
             open: Vec::new(),
             wheel: Wheel::default(),
@@ -103,7 +110,9 @@ impl MediaThread {
 
     /// Runs until it is told to stop, or until nobody is left who could tell it anything.
     pub fn run(mut self, mut poller: Poller) {
-        let mut batch = Batch::new();
+        let (mut batch, mut room) = (Batch::new(), [0; PACKET_BYTES]);
+        // Registration fails only for want of kernel memory; browsers are then lost one by one, and told so.
+        let _ = poller.add(&*self.browsers.socket, BROWSER_PORT);
         // Looked at after the waker was heard and before the next sleep.
         while !self.parts.must_stop.load(Ordering::Relaxed) {
             let ready = self.sleep(&mut poller);
@@ -114,10 +123,12 @@ impl MediaThread {
             for index in 0..ready {
                 match poller.token(index) {
                     Some(WAKER) => self.hear_waker(&poller),
-                    Some(token) => self.receive(token, &mut batch),
+                    Some(BROWSER_PORT) => self.receive_browsers(&mut batch, &mut room),
+                    Some(token) => self.receive(token, &mut batch, &mut room),
                     None => {}
                 }
             }
+            self.shake_hands();
             self.play(clock::now());
             self.look_after();
             self.parts.outlets.tap.deliver_ends();
@@ -160,7 +171,8 @@ impl MediaThread {
 
     fn next_due(&self) -> Option<Time> {
         let look = (!self.open.is_empty()).then(|| self.looked_at + LOOK);
-        [look, self.wheel.next_due()].into_iter().flatten().min()
+        let handshake = self.browsers.is_shaking_hands().then_some(Time::ZERO);
+        [look, self.wheel.next_due(), handshake].into_iter().flatten().min()
     }
 
     /// Carries out waiting orders; false when nobody can send any more.
@@ -174,6 +186,7 @@ impl MediaThread {
             self.parts.orders_waiting.fetch_sub(1, Ordering::Relaxed);
             match order {
                 Order::Open { id, pair, seed } => self.open(poller, id, pair, seed),
+                Order::OpenBrowser { id, ours, seed } => self.open_browser(id, ours, seed),
                 Order::Tie(change) => self.tie(change),
                 Order::Command(command) => self.command(poller, command),
             }
@@ -190,23 +203,32 @@ impl MediaThread {
         // Registration fails only for want of kernel memory; the leg is then silent, is reported so, and ends.
         let _ = poller.add(&pair.rtp, token);
         let _ = poller.add(&pair.rtcp, token | 1);
+        self.put(id, Leg::new(id, Wire::ports(pair), self.parts.bind, seed));
+    }
+
+    pub(super) fn put(&mut self, id: MediaId, leg: Leg) {
         if self.open.is_empty() {
             self.looked_at = clock::now();
         }
-        self.open.push(pair.index);
-        let index = usize::from(pair.index);
-        if let Some(place) = self.legs.get_mut(index) {
-            *place = Some(Box::new(Leg::new(id, pair, self.parts.bind, seed)));
+        self.open.push(id.pair);
+        if let Some(place) = self.legs.get_mut(usize::from(id.pair)) {
+            *place = Some(Box::new(leg));
         }
+    }
+
+    pub(super) fn leg_of(&mut self, media: MediaId) -> Option<&mut Leg> {
+        leg(&mut self.legs, media)
     }
 
     fn command(&mut self, poller: &Poller, command: MediaCommand) {
         let now = clock::now();
         match command {
             MediaCommand::Connect { media, remote } => {
+                let tidings = self.connect_browser(now, media, &remote.secure);
                 if let Some(leg) = leg(&mut self.legs, media) {
                     leg.connect(now, remote);
                 }
+                self.tell(tidings);
             }
             // These come as `Order::Tie`.
             MediaCommand::Bridge { .. } | MediaCommand::Unbridge { .. } | MediaCommand::Hear { .. } => {}
@@ -215,8 +237,7 @@ impl MediaThread {
             MediaCommand::Stop { media } => self.stop_play(media),
             MediaCommand::Tap { media, key } => self.tap(now, media, Some(key)),
             MediaCommand::Untap { media } => self.tap(now, media, None),
-            // No leg has ICE of its own yet.
-            MediaCommand::RestartIce { .. } => {}
+            MediaCommand::RestartIce { media, ours } => self.restart_ice(media, ours),
             MediaCommand::Close { media } => self.close(poller, now, media),
         }
     }
@@ -264,16 +285,20 @@ impl MediaThread {
         let Some(mut leg) = self.legs.get_mut(usize::from(media.pair)).and_then(Option::take) else { return };
         leg.say_bye(now);
         let stats = leg.stats();
-        let pair = leg.pair;
-        for socket in [&pair.rtp, &pair.rtcp] {
-            // Neither can fail for a socket that was added; a kernel without filters lets late packets pile up, and the
-            // pool reads them away.
-            let _ = poller.remove(socket);
-            let _ = shield::refuse_all(socket);
-        }
         self.open.retain(|index| *index != media.pair);
-        // The queue has room for every pair there is; it is closed only when the relay is gone.
-        let _ = self.parts.returned_pairs.try_send((pair, now));
+        match leg.wire {
+            Wire::Browser(browser) => self.forget_browser(media, browser.ice.addresses()),
+            Wire::Ports(Ports { pair, .. }) => {
+                for socket in [&pair.rtp, &pair.rtcp] {
+                    // Neither can fail for a socket that was added; a kernel without filters lets late packets pile up, and
+                    // the pool reads them away.
+                    let _ = poller.remove(socket);
+                    let _ = shield::refuse_all(socket);
+                }
+                // The queue has room for every pair there is; it is closed only when the relay is gone.
+                let _ = self.parts.returned_pairs.try_send((pair, now));
+            }
+        }
         (self.parts.outlets.on_event)(MediaEvent::Closed { media, stats });
     }
 
@@ -281,27 +306,29 @@ impl MediaThread {
     ///
     /// A leg that is settled behind its shield gets one packet in 20 ms: one plain read is the cheapest, and a second packet
     /// waits for the next round. Other sockets may be under a flood, and are read in batches so that it passes quickly.
-    fn receive(&mut self, token: u64, batch: &mut Batch) {
+    fn receive(&mut self, token: u64, batch: &mut Batch, room: &mut [u8]) {
         let index = usize::try_from(token >> 1).unwrap_or(usize::MAX);
         let is_rtcp = token & 1 == 1;
         let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
-        if !is_rtcp && leg.is_settled() {
-            if let Some((source, bytes)) = batch.receive_one(&leg.pair.rtp) {
+        let is_settled = leg.is_settled();
+        let Wire::Ports(ports) = &leg.wire else { return };
+        if !is_rtcp && is_settled {
+            if let Some((source, bytes)) = batch.receive_one(&ports.pair.rtp) {
                 self.packets_since_look = self.packets_since_look.saturating_add(1);
-                self.hear(index, clock::now(), source, bytes);
+                self.hear(index, clock::now(), source, bytes, room);
             }
             return;
         }
         for _ in 0..BATCHES_A_ROUND {
-            let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
-            let count = batch.receive(if is_rtcp { &leg.pair.rtcp } else { &leg.pair.rtp });
+            let Some(Wire::Ports(ports)) = self.legs.get(index).and_then(Option::as_deref).map(|leg| &leg.wire) else { return };
+            let count = batch.receive(if is_rtcp { &ports.pair.rtcp } else { &ports.pair.rtp });
             let now = clock::now();
             self.packets_since_look = self.packets_since_look.saturating_add(count as u32);
             for (source, bytes) in (0..count).filter_map(|place| batch.packet(place)) {
                 if !is_rtcp {
-                    self.hear(index, now, source, bytes);
+                    self.hear(index, now, source, bytes, room);
                 } else if let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) {
-                    leg.hear_rtcp(now, source, bytes);
+                    leg.hear_rtcp(now, source, bytes, room, &self.parts.outlets);
                 }
             }
             if count < BATCH {
@@ -310,10 +337,25 @@ impl MediaThread {
         }
     }
 
-    /// Gives a packet to its leg, and what the leg makes of it to all who hear the leg.
-    fn hear(&mut self, index: usize, now: Time, source: SocketAddr, bytes: &[u8]) {
+    /// Reads what has come to the browser port.
+    fn receive_browsers(&mut self, batch: &mut Batch, room: &mut [u8]) {
+        for _ in 0..BATCHES_A_ROUND {
+            let count = batch.receive(&*self.browsers.socket);
+            let now = clock::now();
+            self.packets_since_look = self.packets_since_look.saturating_add(count as u32);
+            for (source, bytes) in (0..count).filter_map(|place| batch.packet(place)) {
+                self.hear_browser(now, source, bytes, room);
+            }
+            if count < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Gives a packet to its leg, and what the leg makes of it to all who hear the leg. `room`: to open it in.
+    pub(super) fn hear(&mut self, index: usize, now: Time, source: SocketAddr, bytes: &[u8], room: &mut [u8]) {
         let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
-        if let Some((head, payload)) = leg.hear(now, source, bytes, &mut self.parts.outlets) {
+        if let Some((head, payload)) = leg.hear(now, source, bytes, room, &mut self.parts.outlets) {
             for place in 0..MAX_LISTENERS {
                 let listener = self.legs.get(index).and_then(Option::as_deref).and_then(|leg| leg.listener(head.kind, place));
                 let Some(listener) = listener else { return };
@@ -382,6 +424,7 @@ impl MediaThread {
             return;
         }
         self.looked_at = now;
+        self.browsers.report();
         self.is_busy = self.packets_since_look >= BUSY_PACKETS;
         self.packets_since_look = 0;
         for place in 0..self.open.len() {
