@@ -80,7 +80,7 @@ async fn serve(
     let address = server.local_addr()?;
     let control_socket = ControlSocket::bind(&config.data_dir)?;
     let sip_door = SipDoor::new(sender.clone());
-    let recorded = prompts::recorded(&config).await;
+    let recorded = prompts::recorded(config).await;
     let engine = Engine::start(parts::engine(
         config,
         site.clone(),
