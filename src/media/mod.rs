@@ -8,6 +8,7 @@ pub mod dtmf; //       key presses as telephone-events
 pub mod emodel; //     how good it sounded
 pub mod g711; //       the two laws, by table
 pub mod ice; //        the lite side of ICE: who may send, and where to send
+pub mod jitter; //     how late packets come, and the delay that takes it
 pub mod latch; //      whose packets belong to a leg
 pub mod listening; //  one source as one listener hears it: jitter, decoder, concealment
 pub mod mix; //        several sources as one
@@ -16,6 +17,8 @@ pub mod music; //      hold music, computed
 mod opus; //           settings of Opus and the guard before it
 pub mod outgoing; //   the one stream a leg hears, over changes of source
 pub mod pulse; //      whether a browser still lives
+mod packets; //        packets waiting for their turn
+mod playout; //        decoded audio waiting to be heard
 pub mod quality; //    the numbers kept for a leg
 pub mod reception; //  loss and jitter of what was received
 pub mod resample; //   8 kHz to 16 kHz and back
@@ -24,4 +27,5 @@ pub mod rtp; //        packets, read and written
 pub mod sound; //      a sound ready to play
 pub mod srtp; //       protection of packets: keys, profiles
 pub mod stun; //       binding requests of ICE, judged and answered
+pub mod stretch; //    audio made shorter or longer unheard
 pub mod tones; //      computed sounds, and the ear of the tests

@@ -3,12 +3,16 @@
 
 use opus_rs::{Application, OpusDecoder, OpusEncoder};
 
+use super::resample::Resampler;
+
 /// Speech over a network that loses packets: 20 ms at 24 kbit/s is 60 bytes, which keep wideband and the copy of the
 /// frame before (in-band FEC).
 const BITRATE_BPS: i32 = 24_000;
 const COMPLEXITY: i32 = 5;
 /// The loss that the encoder prepares for; without some it sends no FEC.
 const EXPECTED_LOSS_PERCENT: i32 = 10;
+/// The rate that we code and decode at.
+const WIDE_HZ: u32 = 16_000;
 /// Samples of 120 ms at 16 kHz, the longest packet (RFC 6716 §3.2.5).
 const MAX_SAMPLES: usize = 1920;
 /// Samples of 60 ms at 16 kHz, the longest frame we code.
@@ -17,43 +21,53 @@ const MAX_FRAME_SAMPLES: usize = 960;
 /// The decoding side.
 pub(super) struct OpusIn {
     decoder: OpusDecoder,
-    /// Samples of 2.5 ms, the grain of concealment.
-    grain: usize,
+    resampler: Resampler,
+    per_wide: usize,
 }
 
 impl OpusIn {
     pub(super) fn new(out_hz: u32) -> OpusIn {
-        let decoder = OpusDecoder::new(out_hz as i32, 1).expect("8 and 16 kHz in mono are rates of Opus");
-        OpusIn { decoder, grain: out_hz as usize / 400 }
+        // Always at 16 kHz: asked for 8 kHz, the decoder folds what lies above 4 kHz back into speech.
+        let decoder = OpusDecoder::new(WIDE_HZ as i32, 1).expect("16 kHz in mono is a rate of Opus");
+        OpusIn { decoder, resampler: Resampler::new(WIDE_HZ, out_hz), per_wide: if out_hz == WIDE_HZ { 1 } else { 2 } }
     }
 
     /// Decodes a packet; nothing when it is no Opus packet.
     pub(super) fn decode(&mut self, packet: &[u8], out: &mut [i16]) -> usize {
         let mut linear = [0.0; MAX_SAMPLES];
         let len = self.decoder.decode(packet, MAX_SAMPLES, &mut linear).unwrap_or(0);
-        to_samples(&linear[..len.min(MAX_SAMPLES)], out)
+        self.give(&linear[..len.min(MAX_SAMPLES)], out)
     }
 
     /// Fills `out` with what the decoder makes up.
     pub(super) fn conceal(&mut self, out: &mut [i16]) {
         let mut linear = [0.0; MAX_SAMPLES];
-        let wanted = out.len().next_multiple_of(self.grain).min(MAX_SAMPLES);
-        let len = self.decoder.decode(&[], wanted, &mut linear).unwrap_or(0);
-        let written = to_samples(&linear[..len.min(MAX_SAMPLES)], out);
+        let len = self.decoder.decode(&[], self.wanted(out), &mut linear).unwrap_or(0);
+        let written = self.give(&linear[..len.min(MAX_SAMPLES)], out);
         out[written..].fill(0);
     }
 
     /// Fills `out` with the lost packet before `next`.
     pub(super) fn recover(&mut self, next: &[u8], out: &mut [i16]) {
         let mut linear = [0.0; MAX_SAMPLES];
-        let wanted = out.len().next_multiple_of(self.grain).min(MAX_SAMPLES);
-        match self.decoder.decode_fec(next, wanted, &mut linear) {
+        match self.decoder.decode_fec(next, self.wanted(out), &mut linear) {
             Ok(len) => {
-                let written = to_samples(&linear[..len.min(MAX_SAMPLES)], out);
+                let written = self.give(&linear[..len.min(MAX_SAMPLES)], out);
                 out[written..].fill(0);
             }
             Err(_) => self.conceal(out),
         }
+    }
+
+    /// Samples at 16 kHz to make up, in whole 2.5 ms.
+    fn wanted(&self, out: &[i16]) -> usize {
+        (out.len() * self.per_wide).next_multiple_of(WIDE_HZ as usize / 400).min(MAX_SAMPLES)
+    }
+
+    fn give(&mut self, linear: &[f32], out: &mut [i16]) -> usize {
+        let mut samples = [0; MAX_SAMPLES];
+        let len = to_samples(linear, &mut samples);
+        self.resampler.resample(&samples[..len], out)
     }
 }
 
@@ -64,7 +78,7 @@ pub(super) struct OpusOut {
 
 impl OpusOut {
     pub(super) fn new() -> OpusOut {
-        let mut encoder = OpusEncoder::new(16_000, 1, Application::Voip).expect("16 kHz in mono is a rate of Opus");
+        let mut encoder = OpusEncoder::new(WIDE_HZ as i32, 1, Application::Voip).expect("16 kHz in mono is a rate of Opus");
         encoder.bitrate_bps = BITRATE_BPS;
         encoder.complexity = COMPLEXITY;
         encoder.use_cbr = false;
