@@ -1,10 +1,14 @@
 //! The relay on real UDP sockets: who hears whom, proved by ear. Each party plays its own tone.
 
 mod bridging;
+mod browsers;
 mod guard;
+mod guarded;
+mod page;
 mod party;
 mod playing;
 mod ports;
 mod reports;
 mod rig;
+mod sdes;
 mod taps;

@@ -18,7 +18,7 @@ pub struct Rig {
     taps: RefCell<Vec<rtrb::Consumer<TapFrame>>>,
     events: Receiver<MediaEvent>,
     past: RefCell<Vec<MediaEvent>>,
-    host: IpAddr,
+    pub host: IpAddr,
 }
 
 /// A leg of the relay and the party at its far end.
