@@ -12,3 +12,4 @@ mod reports;
 mod rig;
 mod sdes;
 mod taps;
+mod webrtc_peer;
