@@ -4,7 +4,7 @@
 pub mod codec; //      the codecs a leg can speak, in the words of RTP and SDP
 pub mod coder; //      coded audio to linear and back, with state
 pub mod conceal; //    what stands in for a lost packet
-pub mod dtmf; //       key presses as telephone-events
+pub mod dtmf; //       keys as events and as tones
 pub mod emodel; //     how good it sounded
 pub mod g711; //       the two laws, by table
 pub mod ice; //        the lite side of ICE: who may send, and where to send

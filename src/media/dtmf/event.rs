@@ -1,5 +1,5 @@
-//! Digits as telephone-events (RFC 4733): reads an event packet and tells each key press once. It detects nothing in
-//! audio and makes no events. Called by the relay for packets of a leg's telephone-event payload type.
+//! Keys as telephone-events (RFC 4733): reads an event packet and tells each press once, though a part of its packets be
+//! lost or out of order. Called by the relay for packets of a leg's telephone-event payload type.
 
 /// One telephone-event packet (RFC 4733 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,43 +43,94 @@ impl TelephoneEvent {
     }
 }
 
-/// Tells one press from the ten or more packets that carry it: they share a timestamp.
-#[derive(Clone, Copy, Debug, Default)]
+/// Tells one press from the ten or more packets that carry it, whichever of them arrive and in whatever order. A press is
+/// a stretch of RTP time; a packet that lies in a known stretch of its key is nothing new.
+#[derive(Clone, Debug, Default)]
 pub struct DigitReader {
-    last: Option<Press>,
+    ssrc: Option<u32>,
+    /// The latest presses, in a ring: late packets may be told from late presses.
+    recent: [Option<Press>; RECENT],
+    newest: usize,
 }
+
+/// Presses remembered: those of half a second of the fastest dialling.
+const RECENT: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Press {
-    ssrc: u32,
-    timestamp: u32,
-    event: TelephoneEvent,
+    event: u8,
+    start: u32,
+    /// Of the newest packet: its timestamp and where its duration ends.
+    segment: u32,
+    end: u32,
+    has_ended: bool,
 }
 
-/// An event that starts this much earlier than the last one is not a late packet but a sender that began anew.
+/// A press that begins this much before the newest one and was never heard of was overtaken on the way.
+const OVERTAKEN_RTP_TIME: u32 = 8000;
+/// An event that starts this much earlier than the newest press is not a late packet but a sender that began anew.
 const LATE_RTP_TIME: u32 = 8000 * 60;
+/// §2.5.1.3: a press longer than the duration field can say goes on in a new segment, which begins this much later.
+const SEGMENT_RTP_TIME: u32 = 0xffff;
+
+impl Press {
+    fn starting(timestamp: u32, event: TelephoneEvent) -> Press {
+        let end = timestamp.wrapping_add(event.duration.into());
+        Press { event: event.event, start: timestamp, segment: timestamp, end, has_ended: event.is_end }
+    }
+
+    /// Whether a packet belongs to this press.
+    fn holds(&self, timestamp: u32, event: TelephoneEvent) -> bool {
+        if self.event != event.event {
+            return false;
+        }
+        let since_start = timestamp.wrapping_sub(self.start);
+        let length = self.end.wrapping_sub(self.start);
+        // Its own timestamp, an earlier segment, or (from senders that let the timestamp run on with the duration) any
+        // moment of it. One that begins exactly where an ended press stopped is the next press.
+        if since_start == 0 || since_start < length || (since_start == length && !self.has_ended) {
+            return true;
+        }
+        !self.has_ended && timestamp.wrapping_sub(self.segment) == SEGMENT_RTP_TIME
+    }
+
+    fn extend(&mut self, timestamp: u32, event: TelephoneEvent) {
+        let end = timestamp.wrapping_add(event.duration.into());
+        if end.wrapping_sub(self.end) < LATE_RTP_TIME {
+            self.end = end;
+            self.segment = timestamp;
+        }
+        self.has_ended |= event.is_end;
+    }
+}
 
 impl DigitReader {
-    /// The key that went down with this packet, if it is the first packet of its press.
+    /// The key that went down with this packet, if it is the first packet of its press to arrive.
     pub fn packet(&mut self, ssrc: u32, timestamp: u32, event: TelephoneEvent) -> Option<char> {
-        let press = Press { ssrc, timestamp, event };
-        let Some(last) = self.last.filter(|last| last.ssrc == ssrc) else {
-            self.last = Some(press);
-            return event.digit();
-        };
-        if last.timestamp.wrapping_sub(timestamp) < LATE_RTP_TIME {
-            if last.timestamp == timestamp {
-                self.last = Some(press);
-            }
+        if self.ssrc != Some(ssrc) {
+            *self = DigitReader { ssrc: Some(ssrc), ..DigitReader::default() };
+        }
+        if let Some(press) = self.recent.iter_mut().flatten().find(|press| press.holds(timestamp, event)) {
+            press.extend(timestamp, event);
             return None;
         }
-        self.last = Some(press);
-        // §2.5.1.3: a press longer than the duration field can say goes on as a new segment, which begins where the
-        // last one reached the limit.
-        let goes_on = last.event.duration == u16::MAX
-            && last.event.event == event.event
-            && timestamp.wrapping_sub(last.timestamp) == u32::from(u16::MAX);
-        if goes_on { None } else { event.digit() }
+        let press = Press::starting(timestamp, event);
+        let newest = self.recent.get(self.newest).copied().flatten();
+        let before_newest = newest.map_or(u32::MAX, |newest| newest.start.wrapping_sub(timestamp));
+        if before_newest >= LATE_RTP_TIME {
+            self.newest = (self.newest + 1) % RECENT;
+            self.recent[self.newest] = Some(press);
+            return event.digit();
+        }
+        let is_overtaken = (1..OVERTAKEN_RTP_TIME).contains(&before_newest);
+        if !is_overtaken {
+            return None;
+        }
+        // It takes the place of the oldest, and the newest stays the newest.
+        self.recent[(self.newest + 1) % RECENT] = self.recent[self.newest];
+        self.recent[self.newest] = Some(press);
+        self.newest = (self.newest + 1) % RECENT;
+        event.digit()
     }
 }
 
