@@ -11,7 +11,8 @@ use crate::config::{Log, LogFormat};
 
 /// Installs the log subscriber and the metrics recorder. Called once; a second call (tests) keeps the first subscriber.
 pub fn install(log: &Log) -> anyhow::Result<PrometheusHandle> {
-    let filter = EnvFilter::try_new(&log.level)
+    // What a browser says in its handshake that the DTLS library does not know is no news, and would be said in each call.
+    let filter = EnvFilter::try_new(format!("rtc_dtls=error,{}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level \"{}\": {error}; write for example info or perezvon=debug", log.level))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

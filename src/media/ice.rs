@@ -102,9 +102,12 @@ impl IceLite {
     /// Signalling told the far end's ufrag. Another than before is a restart by the far end; `own` then says which
     /// credentials of ours go with it when `restart` did not: our present ones, made once more.
     pub fn name(&mut self, theirs: &str, own: impl FnOnce() -> Option<Own>) {
+        let is_present = self.current.theirs.as_deref() == Some(theirs);
         match &mut self.next {
-            _ if self.current.theirs.as_deref() == Some(theirs) => {}
+            // A far end that keeps its name over a restart of ours may do so.
+            Some(next) if is_present => _ = next.theirs.get_or_insert_with(|| theirs.to_owned()),
             Some(next) => next.theirs = Some(theirs.to_owned()),
+            None if is_present => {}
             None if self.current.theirs.is_none() => self.current.theirs = Some(theirs.to_owned()),
             None => self.next = own().map(|own| Generation { own, theirs: Some(theirs.to_owned()) }),
         }
@@ -383,6 +386,16 @@ mod tests {
         assert_eq!(ask(6, true).of(&mut ice, 4, 10), "stranger", "now the old ones are gone");
         ice.name("them2", || None);
         assert_eq!(new(7).of(&mut ice, 5, 20), "answered", "naming it again is no restart");
+    }
+
+    #[test]
+    fn a_far_end_that_keeps_its_name_over_our_restart_is_understood() {
+        let mut ice = leg();
+        ice.restart(own("us2", "second"));
+        ice.name("them", || None);
+        assert_eq!(ask(1, true).of(&mut ice, 0, 10), "learned");
+        assert_eq!(Ask { name: "us2:them", password: "second", ..ask(2, true) }.of(&mut ice, 1, 10), "answered");
+        assert_eq!(ask(3, true).of(&mut ice, 2, 10), "stranger");
     }
 
     #[test]

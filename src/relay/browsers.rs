@@ -199,12 +199,13 @@ impl MediaThread {
         let request = stun::parse(bytes);
         let index = request.as_ref().and_then(|request| self.browsers.named(request));
         let leg = index.and_then(|index| self.legs.get_mut(index)).and_then(Option::as_deref_mut);
-        let (Some(request), Some(Leg { id, wire: Wire::Browser(browser), .. })) = (request, leg) else {
+        let (Some(request), Some(Leg { id, wire: Wire::Browser(browser), stats, .. })) = (request, leg) else {
             self.browsers.refused.strangers += 1;
             return;
         };
-        let media = *id;
+        let (media, former) = (*id, browser.ice.send_to());
         let (verdict, tidings) = browser.request(now, source, &request);
+        stats.source_changes += u32::from(former.is_some() && browser.ice.send_to() != former);
         let refused = &mut self.browsers.refused;
         match verdict {
             Request::Stranger => refused.strangers += 1,

@@ -452,12 +452,11 @@ mod tests {
         assert_eq!(shake(&mut active, &mut passive, |_| false), Some(60), "six flights");
         let (mut one, mut other) = (active.keys.unwrap(), passive.keys.unwrap());
         assert_eq!(format!("{one:?}"), "Srtp(AeadAes128Gcm)");
-        for (from, to) in [(&mut one, &mut other)] {
+        for _ in 0..2 {
             let mut packet = [0x80; 60];
-            let len = from.protect_rtp(&mut packet, 40).unwrap();
-            assert_eq!(to.open_rtp(&packet[..len], &mut [0; 60]).unwrap(), [0x80; 40]);
-            let len = to.protect_rtp(&mut [0x80; 60], 40);
-            assert_eq!(len, Some(56));
+            let len = one.protect_rtp(&mut packet, 40).unwrap();
+            assert_eq!(other.open_rtp(&packet[..len], &mut [0; 60]).unwrap(), [0x80; 40]);
+            std::mem::swap(&mut one, &mut other);
         }
     }
 

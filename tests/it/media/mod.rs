@@ -4,6 +4,7 @@ mod bridging;
 mod browsers;
 mod guard;
 mod guarded;
+mod measure;
 mod page;
 mod party;
 mod playing;

@@ -35,7 +35,15 @@ impl Rig {
 
     /// As `config` says, but on a free stretch of twenty ports at `host`.
     pub fn with(host: IpAddr, config: RelayConfig) -> Rig {
-        let config = RelayConfig { ports: free_ports(host, 20), bind: host, ..config };
+        Rig::start(host, RelayConfig { ports: free_ports(host, 20), bind: host, ..config })
+    }
+
+    /// As `config` says, on these ports.
+    pub fn wide(ports: RangeInclusive<u16>, config: RelayConfig) -> Rig {
+        Rig::start(LOOPBACK, RelayConfig { ports, bind: LOOPBACK, ..config })
+    }
+
+    fn start(host: IpAddr, config: RelayConfig) -> Rig {
         let (sender, events) = channel();
         let (relay, taps) = Relay::start(config, move |event| _ = sender.send(event)).unwrap();
         Rig { relay, taps: RefCell::new(taps), events, past: RefCell::default(), host }

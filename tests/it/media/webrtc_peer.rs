@@ -92,7 +92,7 @@ impl Peer {
         };
         let mut media = MediaEngine::default();
         let payload_type = codec.payload_type();
-        let parameters = RTCRtpCodecParameters { rtp_codec: rtp_codec.clone(), payload_type, ..Default::default() };
+        let parameters = RTCRtpCodecParameters { rtp_codec: rtp_codec.clone(), payload_type };
         media.register_codec(parameters, RtpCodecKind::Audio).unwrap();
         let heard = Heard::default();
         let events = Arc::new(Events { heard: Arc::clone(&heard), ..Events::default() });
