@@ -119,6 +119,7 @@ impl Browser {
                 [Some(MediaEvent::Secured { media }), is_late.then_some(MediaEvent::Back { media })]
             }
             Step::Distrusted => {
+                metrics::counter!("perezvon_webrtc_distrusted_total").increment(1);
                 let [lost, _] = self.tell_lost();
                 [Some(MediaEvent::Distrusted { media }), lost]
             }

@@ -36,7 +36,7 @@ const WAITING_OF_ONE: usize = 8;
 const HANDSHAKES_A_ROUND: Duration = Duration::from_micros(300);
 /// A second of packets of a hundred browsers, and of a flood beside them.
 const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
-/// The longest handshake datagram: what a packet buffer holds.
+/// First bytes of DTLS, and of RTP and RTCP (RFC 7983 §7).
 const FIRST_DTLS: u8 = 20;
 const LAST_DTLS: u8 = 63;
 const FIRST_RTP: u8 = 128;

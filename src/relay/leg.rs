@@ -302,6 +302,7 @@ impl Leg {
 
     fn count_refusal(&mut self, refusal: Refusal) {
         match refusal {
+            Refusal::Early => {}
             Refusal::Malformed => self.stats.packets_unusable += 1,
             Refusal::Replayed => self.stats.packets_replayed += 1,
             Refusal::Forged => self.stats.packets_forged += 1,

@@ -71,7 +71,7 @@ impl Wire {
             Wire::Ports(Ports { guard: Guard::Plain, .. }) => Ok(None),
             Wire::Ports(Ports { guard: Guard::Srtp(srtp), .. }) => Ok(Some(srtp)),
             Wire::Ports(Ports { guard: Guard::Shut, .. }) => Err(Refusal::Malformed),
-            Wire::Browser(browser) => browser.srtp.as_deref_mut().map(Some).ok_or(Refusal::Malformed),
+            Wire::Browser(browser) => browser.srtp.as_deref_mut().map(Some).ok_or(Refusal::Early),
         }
     }
 

@@ -104,6 +104,8 @@ pub const TAIL_BYTES: usize = 20;
 /// Why a packet was not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// There are no keys yet to open it with: the far end is a moment ahead.
+    Early,
     /// Too short, not RTP or RTCP, or RTCP that says it is not encrypted.
     Malformed,
     /// Its number was seen before, or is too old to tell.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use perezvon::media::codec::Codec::{self, Pcma, Pcmu};
 use perezvon::media::stun::Role;
-use perezvon::relay::{BrowserLimits, DtlsRole, IceCredentials, MediaCommand, MediaEvent, MediaId, RelayConfig, RemoteMedia};
+use perezvon::relay::{
+    BrowserLimits, DtlsRole, IceCredentials, MediaCommand, MediaEvent, MediaId, Relay, RelayConfig, RemoteMedia,
+};
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm;
 
 use super::page::{Page, Request, chat};
@@ -392,6 +394,16 @@ fn farewells_are_said_and_heard() {
     }
     let request = other.write_request(true);
     assert!(other.ask(&request, SOON).is_none(), "nobody is there any more");
+}
+
+#[test]
+fn a_browser_port_that_is_taken_is_told_in_words() {
+    let taken = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let webrtc_port = taken.local_addr().unwrap().port();
+    let config =
+        RelayConfig { ports: super::rig::free_ports(LOOPBACK, 4), bind: LOOPBACK, webrtc_port, ..RelayConfig::default() };
+    let error = Relay::start(config, drop).err().unwrap().to_string();
+    assert!(error.starts_with(&format!("[rtp] webrtc_port: port {webrtc_port} cannot be bound on 127.0.0.1")), "{error}");
 }
 
 #[test]
