@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::stun::{Answer, BindingRequest, IntegrityKey, Role, TransactionId};
+use super::stun::{BindingRequest, IntegrityKey, Message, Role, TransactionId};
 use crate::types::Time;
 
 /// Addresses kept of one leg: a browser has a few interfaces. The one heard longest ago gives way.
@@ -63,7 +63,7 @@ struct Moved {
 /// What is to be done about a request.
 pub enum Verdict {
     /// Send this back to where it came from.
-    Answer(Answer, Learned),
+    Answer(Message, Learned),
     /// Not the user name of this leg.
     Stranger,
     /// The right name and a wrong integrity.
@@ -180,15 +180,15 @@ impl IceLite {
         }
     }
 
-    fn answer(&mut self, request: &BindingRequest<'_>, source: SocketAddr, is_next: bool) -> Answer {
+    fn answer(&mut self, request: &BindingRequest<'_>, source: SocketAddr, is_next: bool) -> Message {
         let generation = self.next.as_mut().filter(|_| is_next).unwrap_or(&mut self.current);
         let key = &mut generation.own.key;
         if request.role == Some(Role::Controlled) {
-            Answer::role_conflict(request, key)
+            Message::role_conflict(request, key)
         } else if request.has_unknown() {
-            Answer::unknown_attribute(request, key)
+            Message::unknown_attribute(request, key)
         } else {
-            Answer::success(request, source, key)
+            Message::success(request, source, key)
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
     impl Ask {
         fn of(self, ice: &mut IceLite, now: u64, port: u16) -> &'static str {
             let mut key = IntegrityKey::new(self.password).unwrap();
-            let bytes = Answer::request([self.transaction; 12], self.name, self.role, self.nominates, &mut key);
+            let bytes = Message::request([self.transaction; 12], self.name, self.role, self.nominates, &mut key);
             match ice.judge(ms(now), at(port), &stun::parse(bytes.bytes()).unwrap()) {
                 Verdict::Answer(answer, learned) => match (answer.bytes()[1], learned.new) {
                     (0x11, _) => "error",
@@ -422,7 +422,7 @@ mod tests {
                     continue;
                 }
                 let mut key = IntegrityKey::new(PASSWORD).unwrap();
-                let bytes = Answer::request([transaction; 12], "us:them", Role::Controlling, nominates, &mut key);
+                let bytes = Message::request([transaction; 12], "us:them", Role::Controlling, nominates, &mut key);
                 if let Verdict::Answer(_, learned) = ice.judge(ms(now), at(port), &stun::parse(bytes.bytes()).unwrap()) {
                     learned.forgotten.map(|address| known.remove(&address));
                     known.extend(learned.new);

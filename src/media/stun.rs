@@ -30,7 +30,7 @@ const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802a;
 
 /// The longest message that is written here.
-pub const MAX_ANSWER_BYTES: usize = 128;
+pub const MAX_MESSAGE_BYTES: usize = 128;
 /// Attributes that a request may carry; more are not a browser's.
 const MAX_ATTRIBUTES: usize = 24;
 /// Unknown attributes that an error answer lists.
@@ -158,15 +158,15 @@ impl<'a> BindingRequest<'a> {
 }
 
 /// A message being written.
-pub struct Answer {
-    bytes: [u8; MAX_ANSWER_BYTES],
+pub struct Message {
+    bytes: [u8; MAX_MESSAGE_BYTES],
     len: usize,
 }
 
-impl Answer {
+impl Message {
     /// Success: tells the sender which address its request came from.
-    pub fn success(request: &BindingRequest<'_>, source: SocketAddr, key: &mut IntegrityKey) -> Answer {
-        let mut answer = Answer::begin(BINDING_SUCCESS, request.transaction);
+    pub fn success(request: &BindingRequest<'_>, source: SocketAddr, key: &mut IntegrityKey) -> Message {
+        let mut answer = Message::begin(BINDING_SUCCESS, request.transaction);
         let port = (source.port() ^ 0x2112).to_be_bytes();
         // §14.2: the address is XORed with the cookie, and an IPv6 one with the transaction as well.
         let mask = MAGIC_COOKIE.iter().chain(&request.transaction);
@@ -187,15 +187,15 @@ impl Answer {
     }
 
     /// 487 (RFC 8445 §7.3.1.1): we never choose the pair, so who asks us to must.
-    pub fn role_conflict(request: &BindingRequest<'_>, key: &mut IntegrityKey) -> Answer {
-        let mut answer = Answer::begin(BINDING_ERROR, request.transaction);
+    pub fn role_conflict(request: &BindingRequest<'_>, key: &mut IntegrityKey) -> Message {
+        let mut answer = Message::begin(BINDING_ERROR, request.transaction);
         answer.attribute(ERROR_CODE, b"\0\0\x04\x57Role Conflict");
         answer.sign(key)
     }
 
     /// 420 (RFC 8489 §6.3.1): it holds attributes that nobody here knows.
-    pub fn unknown_attribute(request: &BindingRequest<'_>, key: &mut IntegrityKey) -> Answer {
-        let mut answer = Answer::begin(BINDING_ERROR, request.transaction);
+    pub fn unknown_attribute(request: &BindingRequest<'_>, key: &mut IntegrityKey) -> Message {
+        let mut answer = Message::begin(BINDING_ERROR, request.transaction);
         answer.attribute(ERROR_CODE, b"\0\0\x04\x14Unknown Attribute");
         let mut list = [0; MAX_UNKNOWN * 2];
         list.chunks_mut(2).zip(request.unknown).for_each(|(to, kind)| to.copy_from_slice(&kind.to_be_bytes()));
@@ -211,8 +211,8 @@ impl Answer {
         role: Role,
         use_candidate: bool,
         key: &mut IntegrityKey,
-    ) -> Answer {
-        let mut request = Answer::begin(BINDING_REQUEST, transaction);
+    ) -> Message {
+        let mut request = Message::begin(BINDING_REQUEST, transaction);
         request.attribute(USERNAME, username.as_bytes());
         let kind = if role == Role::Controlling { ICE_CONTROLLING } else { ICE_CONTROLLED };
         request.attribute(kind, &[7; 8]);
@@ -227,8 +227,8 @@ impl Answer {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
 
-    fn begin(kind: u16, transaction: TransactionId) -> Answer {
-        let mut answer = Answer { bytes: [0; MAX_ANSWER_BYTES], len: 0 };
+    fn begin(kind: u16, transaction: TransactionId) -> Message {
+        let mut answer = Message { bytes: [0; MAX_MESSAGE_BYTES], len: 0 };
         answer.push(&kind.to_be_bytes());
         answer.push(&[0; 2]);
         answer.push(&MAGIC_COOKIE);
@@ -237,7 +237,7 @@ impl Answer {
     }
 
     /// MESSAGE-INTEGRITY and FINGERPRINT.
-    fn sign(mut self, key: &mut IntegrityKey) -> Answer {
+    fn sign(mut self, key: &mut IntegrityKey) -> Message {
         self.set_length(4 + INTEGRITY_BYTES);
         let tag = key.tag(&[self.bytes()]).unwrap_or_default();
         self.attribute(MESSAGE_INTEGRITY, &tag);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     fn request(use_candidate: bool, role: Role) -> Vec<u8> {
-        Answer::request(TRANSACTION, "ours:theirs", role, use_candidate, &mut key()).bytes().to_vec()
+        Message::request(TRANSACTION, "ours:theirs", role, use_candidate, &mut key()).bytes().to_vec()
     }
 
     #[test]
@@ -325,9 +325,9 @@ mod tests {
     fn answers_tell_the_source_as_in_rfc_5769() {
         let bytes = request(true, Role::Controlling);
         let read = parse(&bytes).unwrap();
-        let v4 = Answer::success(&read, "192.0.2.1:32853".parse().unwrap(), &mut key());
+        let v4 = Message::success(&read, "192.0.2.1:32853".parse().unwrap(), &mut key());
         assert_eq!(hex::encode(&v4.bytes()[20..32]), "002000080001a147e112a643");
-        let v6 = Answer::success(&read, "[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap(), &mut key());
+        let v6 = Message::success(&read, "[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap(), &mut key());
         assert_eq!(hex::encode(&v6.bytes()[20..44]), "002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d9");
         for answer in [v4, v6] {
             assert_eq!(&answer.bytes()[..2], [1, 1]);
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn who_wants_us_to_choose_is_told_487() {
         let bytes = request(false, Role::Controlled);
-        let answer = Answer::role_conflict(&parse(&bytes).unwrap(), &mut key());
+        let answer = Message::role_conflict(&parse(&bytes).unwrap(), &mut key());
         assert_eq!(&answer.bytes()[..2], [1, 0x11]);
         assert_eq!(&answer.bytes()[24..28], [0, 0, 4, 87]);
         assert_sealed(answer.bytes());
@@ -369,14 +369,14 @@ mod tests {
 
     #[test]
     fn attributes_that_nobody_knows_are_told_in_a_420() {
-        let mut message = Answer::begin(BINDING_REQUEST, TRANSACTION);
+        let mut message = Message::begin(BINDING_REQUEST, TRANSACTION);
         message.attribute(USERNAME, b"a:b");
         message.attribute(0x7777, b"?");
         message.attribute(0x8888, b"optional");
         let message = message.sign(&mut key());
         let read = parse(message.bytes()).unwrap();
         assert!(read.has_unknown() && read.is_signed_with(&mut key()));
-        let answer = Answer::unknown_attribute(&read, &mut key());
+        let answer = Message::unknown_attribute(&read, &mut key());
         assert_eq!(&answer.bytes()[24..28], [0, 0, 4, 20]);
         assert_eq!(&answer.bytes()[48..54], [0, 0x0a, 0, 2, 0x77, 0x77]);
         assert_sealed(answer.bytes());
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_stands_after_the_integrity_is_not_believed() {
-        let mut message = Answer::begin(BINDING_REQUEST, TRANSACTION);
+        let mut message = Message::begin(BINDING_REQUEST, TRANSACTION);
         message.attribute(USERNAME, b"a:b");
         message.set_length(24);
         let tag = key().tag(&[message.bytes()]).unwrap();
@@ -408,7 +408,7 @@ mod tests {
         let mut success = whole.clone();
         success[0] = 1;
         assert!(parse(&success).is_none());
-        let nameless = Answer::begin(BINDING_REQUEST, TRANSACTION).sign(&mut key());
+        let nameless = Message::begin(BINDING_REQUEST, TRANSACTION).sign(&mut key());
         assert!(parse(nameless.bytes()).is_none());
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use perezvon::media::codec::Codec;
 use perezvon::media::srtp::{MasterKey, Profile};
-use perezvon::media::stun::{Answer, IntegrityKey, Role};
+use perezvon::media::stun::{IntegrityKey, Message, Role};
 use perezvon::relay::{
     BrowserPort, DtlsRole, Fingerprint, IceCredentials, MediaCommand, MediaEvent, MediaId, RemoteMedia, Secure,
 };
@@ -122,7 +122,7 @@ impl Page {
     pub fn write(&mut self, request: Request<'_>) -> Vec<u8> {
         self.transaction = rand::random();
         let mut key = IntegrityKey::new(request.password).unwrap();
-        Answer::request(self.transaction, request.user_name, request.role, request.nominates, &mut key).bytes().to_vec()
+        Message::request(self.transaction, request.user_name, request.role, request.nominates, &mut key).bytes().to_vec()
     }
 
     /// Sends a request and waits up to `patience` for its answer, of whatever kind.
