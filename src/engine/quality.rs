@@ -27,7 +27,8 @@ pub(super) async fn keep(house: &House, leg: ClosedLeg, stats: LegStats) {
 fn judge(leg: &ClosedLeg, stats: &LegStats) -> LegQuality {
     let one_way_ms = stats.round_trip_ms.map_or(0.0, |trip| f64::from(trip) / 2.0);
     let score = |loss: f64, jitter_ms: f32| {
-        let measured = Measured { loss, burst: 1.0, delay_ms: one_way_ms + EAR_MS + f64::from(jitter_ms) };
+        let delay_ms = one_way_ms + EAR_MS + f64::from(jitter_ms);
+        let measured = Measured { loss, burst: 1.0, delay_ms, ..Measured::default() };
         leg.codec.map(|codec| round(emodel::score(emodel::rating(codec, measured))))
     };
     let was_heard = stats.packets_received > 0;

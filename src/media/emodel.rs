@@ -12,15 +12,21 @@ pub struct Measured {
     pub burst: f64,
     /// From mouth to ear, in milliseconds.
     pub delay_ms: f64,
+    /// What is lost is heard as silence: the listener's end makes nothing up for it.
+    pub is_unconcealed: bool,
 }
 
 /// The basic quality of a digital telephone line without any impairment (G.107 table 2: 94.77 less what is always there).
 const BEST: f64 = 93.2;
 
+/// Robustness to loss of a codec whose losses are heard as silence (G.113 appendix I, G.711).
+const UNCONCEALED: f64 = 4.3;
+
 /// The equipment impairment and the robustness to loss of a codec, with the concealment that it brings (G.113 appendix I;
 /// Opus is not listed there: its values are set to those of a good wideband codec with concealment).
-fn impairment(codec: Codec) -> (f64, f64) {
+fn impairment(codec: Codec, is_unconcealed: bool) -> (f64, f64) {
     match codec {
+        _ if is_unconcealed => (0.0, UNCONCEALED),
         Codec::Pcma | Codec::Pcmu => (0.0, 25.1),
         Codec::G722 => (0.0, 19.0),
         Codec::Opus => (0.0, 30.0),
@@ -29,7 +35,7 @@ fn impairment(codec: Codec) -> (f64, f64) {
 
 /// The transmission rating, 0 to 93.2.
 pub fn rating(codec: Codec, measured: Measured) -> f64 {
-    let (equipment, robustness) = impairment(codec);
+    let (equipment, robustness) = impairment(codec, measured.is_unconcealed);
     let percent = measured.loss.clamp(0.0, 1.0) * 100.0;
     let burst = measured.burst.max(1.0);
     // G.107 §7.3.
@@ -51,15 +57,19 @@ mod tests {
     use super::*;
 
     fn mos(codec: Codec, loss: f64, delay_ms: f64) -> f64 {
-        score(rating(codec, Measured { loss, burst: 1.0, delay_ms }))
+        score(rating(codec, Measured { loss, burst: 1.0, delay_ms, ..Measured::default() }))
     }
 
     #[test]
     fn known_points_of_the_model_are_met() {
         assert!((mos(Codec::Pcma, 0.0, 0.0) - 4.41).abs() < 0.01, "the best narrowband call");
         // G.113 appendix I: G.711 with concealment at 5 % random loss has an impairment of 15.8.
-        let impaired = BEST - rating(Codec::Pcmu, Measured { loss: 0.05, burst: 1.0, delay_ms: 0.0 });
+        let impaired = BEST - rating(Codec::Pcmu, Measured { loss: 0.05, burst: 1.0, ..Measured::default() });
         assert!((impaired - 15.8).abs() < 0.1, "{impaired}");
+        // Without it, 2 % are as bad: 30.2.
+        let lost = Measured { loss: 0.02, burst: 1.0, is_unconcealed: true, ..Measured::default() };
+        let impaired = BEST - rating(Codec::Pcmu, lost);
+        assert!((impaired - 30.2).abs() < 0.1, "{impaired}");
         assert_eq!(mos(Codec::Pcma, 1.0, 10_000.0), 1.0);
     }
 
@@ -79,7 +89,7 @@ mod tests {
 
     #[test]
     fn losses_that_stand_together_are_heard_more() {
-        let at = |burst| rating(Codec::Pcma, Measured { loss: 0.05, burst, delay_ms: 50.0 });
+        let at = |burst| rating(Codec::Pcma, Measured { loss: 0.05, burst, delay_ms: 50.0, ..Measured::default() });
         assert!(at(2.0) < at(1.0));
     }
 }

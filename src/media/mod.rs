@@ -3,6 +3,7 @@
 
 pub mod codec; //      the codecs a leg can speak, in the words of RTP and SDP
 pub mod coder; //      coded audio to linear and back, with state
+pub mod comfort; //    noise for pauses
 pub mod conceal; //    what stands in for a lost packet
 pub mod dtmf; //       keys as events and as tones
 pub mod emodel; //     how good it sounded
@@ -24,6 +25,7 @@ pub mod reception; //  loss and jitter of what was received
 pub mod resample; //   8 kHz to 16 kHz and back
 pub mod rtcp; //       reports, read and written
 pub mod rtp; //        packets, read and written
+pub mod seconds; //    a leg's quality, second by second
 pub mod sound; //      a sound ready to play
 pub mod srtp; //       protection of packets: keys, profiles
 pub mod stun; //       binding requests of ICE, judged and answered

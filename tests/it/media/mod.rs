@@ -12,5 +12,6 @@ mod ports;
 mod reports;
 mod rig;
 mod sdes;
+mod talk_off;
 mod taps;
 mod webrtc_peer;
