@@ -13,10 +13,19 @@ pub(super) const CROSSING_FRAMES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrameKind {
     Audio(Codec),
-    /// RFC 4733; the clock of its timestamp and duration.
-    TelephoneEvent {
-        clock_hz: u32,
-    },
+    /// RFC 4733.
+    TelephoneEvent(HeardEvent),
+    /// A key that was heard as a tone in the audio, by its event number; without a payload.
+    Key(u8),
+}
+
+/// What the source knows of a telephone-event packet beside its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeardEvent {
+    /// The clock of its timestamp and duration.
+    pub clock_hz: u32,
+    /// The first packet of a press.
+    pub is_first: bool,
 }
 
 /// A packet without its payload, in the numbers of the stream it came in.

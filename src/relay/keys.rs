@@ -49,8 +49,11 @@ struct Press {
 #[derive(Clone, Copy, Debug)]
 struct Sending {
     press: Press,
-    /// Steps made, the next one included.
+    /// Steps of its duration made, the next one included.
     made: u32,
+    turns: u32,
+    /// Turns in which there was something new to tell.
+    news: u32,
 }
 
 /// The next 20 ms.
@@ -69,8 +72,12 @@ pub(super) struct Tone {
     pub volume: u8,
     /// Counts the presses of the leg.
     pub press: u32,
-    /// Steps of this press, from 1.
+    /// How long it has been down with this step.
     pub steps: u32,
+    /// Turns of this press, from 1.
+    pub turn: u32,
+    /// Counts what is told of this press, from 1; `None` when the source has not told more than we have.
+    pub news: Option<u32>,
     /// Its last step.
     pub is_last: bool,
 }
@@ -90,8 +97,7 @@ impl Keys {
     pub fn follow(&mut self, now: Time, is_first: bool, event: TelephoneEvent, clock_hz: u32) {
         let in_a_step = (clock_hz / (1000 / PACKET.as_millis() as u32)).max(1);
         let steps = u32::from(event.duration).div_ceil(in_a_step);
-        let press =
-            Press { event: event.event, volume: event.volume, steps, has_ended: event.is_end, told_at: now };
+        let press = Press { event: event.event, volume: event.volume, steps, has_ended: event.is_end, told_at: now };
         if is_first {
             if event.digit().is_some() {
                 self.push(press);
@@ -120,16 +126,31 @@ impl Keys {
             Some(sending) => sending,
             None => {
                 self.count = self.count.wrapping_add(1);
-                Sending { press: self.waiting.pop_front()?, made: 0 }
+                Sending { press: self.waiting.pop_front()?, made: 0, turns: 0, news: 0 }
             }
         };
-        sending.made += 1;
+        sending.turns += 1;
         let press = &sending.press;
-        let is_lost = now.since(press.told_at) >= PACKET * LOST_AFTER_STEPS;
+        // The duration follows what the source tells, so that at the end it is what it was there.
+        let is_waiting = !press.has_ended && sending.made >= press.steps;
+        sending.made += u32::from(!is_waiting);
+        let is_lost = !press.has_ended && now.since(press.told_at) >= PACKET * LOST_AFTER_STEPS;
         let is_told = press.has_ended && sending.made >= press.steps;
-        let is_last = sending.made >= MIN_STEPS && (is_told || is_lost) || sending.made >= MAX_STEPS;
-        let tone =
-            Tone { event: press.event, volume: press.volume, press: self.count, steps: sending.made, is_last };
+        let is_last = sending.turns >= MIN_STEPS && (is_told || is_lost) || sending.turns >= MAX_STEPS;
+        if is_last {
+            sending.made = sending.made.max(MIN_STEPS);
+        }
+        let says_news = !is_waiting || is_last;
+        sending.news += u32::from(says_news);
+        let tone = Tone {
+            event: sending.press.event,
+            volume: sending.press.volume,
+            press: self.count,
+            steps: sending.made,
+            turn: sending.turns,
+            news: says_news.then_some(sending.news),
+            is_last,
+        };
         if is_last {
             self.pause = PAUSE_STEPS;
         } else {
@@ -152,10 +173,12 @@ mod tests {
     /// Events pressed, with their steps, in `steps` steps.
     fn played(keys: &mut Keys, steps: std::ops::Range<u64>) -> Vec<(u8, u32)> {
         let steps = steps.filter_map(|index| keys.step(step_at(index)));
-        steps.filter_map(|step| match step {
-            Step::Down(tone) if tone.is_last => Some((tone.event, tone.steps)),
-            _ => None,
-        }).collect()
+        steps
+            .filter_map(|step| match step {
+                Step::Down(tone) if tone.is_last => Some((tone.event, tone.steps)),
+                _ => None,
+            })
+            .collect()
     }
 
     fn packet(event: u8, duration: u16, is_end: bool) -> TelephoneEvent {
@@ -192,7 +215,7 @@ mod tests {
     fn a_press_whose_end_is_lost_ends_by_itself() {
         let mut keys = Keys::default();
         keys.follow(step_at(0), true, packet(5, 160, false), 8000);
-        assert_eq!(played(&mut keys, 0..30), [(5, 11)]);
+        assert_eq!(played(&mut keys, 0..30), [(5, 4)]);
         keys.follow(step_at(30), false, packet(5, 1600, true), 8000);
         assert!(!keys.are_busy(), "what comes late begins no press");
     }

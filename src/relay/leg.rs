@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{MediaEvent, MediaId, RemoteMedia};
-use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
+use super::frame::{FrameHead, FrameKind, HeardEvent, MAX_PAYLOAD_BYTES};
 use super::graph::Ties;
+use super::keys::Keys;
+use super::render::Render;
 use super::shield;
-use super::speech::Play;
 use super::tap::{Channel, TapMoment, TapPoint, TapWriter};
+use super::turn::Play;
 use super::wire::Wire;
 use crate::clock;
 use crate::media::codec::Codec;
@@ -42,7 +44,15 @@ pub(super) struct Leg {
     pub(super) out: Outgoing,
     pub(super) stats: LegStats,
     /// Whom it hears, who hears it, who gets its keys.
-    pub ties: Ties,
+    pub(super) ties: Ties,
+    /// What it hears when that cannot be passed on as it is.
+    pub(super) render: Option<Box<Render>>,
+    /// Renderings so far.
+    pub(super) renderings: u32,
+    /// Keys that we press ourselves.
+    pub(super) keys: Keys,
+    /// Whether the thread has it in its wheel.
+    pub is_in_wheel: bool,
     pub(super) play: Option<Play>,
     /// Plays so far: tells one sound's packets from the next one's.
     pub(super) plays: u32,
@@ -94,6 +104,10 @@ impl Leg {
             out: Outgoing::new(seed[0], seed[1] as u16 & SRTP_START, seed[2]),
             stats: LegStats::default(),
             ties: Ties::default(),
+            render: None,
+            renderings: 0,
+            keys: Keys::default(),
+            is_in_wheel: false,
             play: None,
             plays: 0,
             tap: None,
@@ -124,8 +138,21 @@ impl Leg {
         }
         self.out.set_clock(now, remote.codec.clock_hz());
         self.wire.secure(&remote.secure);
+        if let Some(render) = &mut self.render {
+            render.set_codec(remote.codec);
+        }
         self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
+    }
+
+    /// Hears others than before, or is heard by others.
+    pub fn tie(&mut self, ties: Ties) {
+        if ties.sources.is_empty() {
+            self.render = None;
+        } else if let Some(render) = &mut self.render {
+            render.set_sources(&ties.sources);
+        }
+        self.ties = ties;
     }
 
     /// Takes a packet from the RTP port; what it returns is for the leg's listeners.
@@ -223,10 +250,11 @@ impl Leg {
             && payload_type == header.payload_type
         {
             let event = TelephoneEvent::parse(packet.payload)?;
-            if let Some(digit) = self.digits.packet(header.ssrc, header.timestamp, event) {
+            let digit = self.digits.packet(header.ssrc, header.timestamp, event);
+            if let Some(digit) = digit {
                 (outlets.on_event)(MediaEvent::Digit { media: self.id, digit });
             }
-            return Some(FrameKind::TelephoneEvent { clock_hz });
+            return Some(FrameKind::TelephoneEvent(HeardEvent { clock_hz, is_first: digit.is_some() }));
         }
         let agreed = (remote.payload_type == header.payload_type).then_some(remote.codec);
         let codec = agreed.or_else(|| other_format(remote, header.payload_type));
@@ -357,7 +385,7 @@ impl Leg {
     pub fn listener(&self, kind: FrameKind, place: usize) -> Option<MediaId> {
         match kind {
             FrameKind::Audio(_) => self.ties.listeners.get(place).copied(),
-            FrameKind::TelephoneEvent { .. } => self.ties.keys_to.filter(|_| place == 0),
+            FrameKind::TelephoneEvent(_) | FrameKind::Key(_) => self.ties.keys_to.filter(|_| place == 0),
         }
     }
 

@@ -8,14 +8,17 @@ mod dtls; //     the handshake with a browser
 mod frame; //    a packet between two legs
 mod graph; //    who hears whom
 mod handle; //   the door: start, open, command
+mod keys; //     keys that we press for a far end
 mod leg; //      one leg: what it says to us
 mod net; //      epoll, eventfd, recvmmsg
 mod places; //   the places of browser legs
 mod ports; //    the pool of port pairs
+mod render; //   several sources, or another codec, as one stream
 mod shield; //   a filter in the kernel against strangers
 mod speech; //   one leg: what it hears from us
 pub mod tap; //  frames for the recorder
 mod thread; //   the loop
+mod turn; //     what a leg says every 20 ms: keys, sounds, the mix
 mod wheel; //    when the next 20 ms of each sound are due
 mod wire; //     how a leg's packets travel: plain, with SRTP, as a browser's
 

@@ -1,114 +1,104 @@
-//! What a leg hears from us: its peer's packets in our own numbers, sounds, and RTCP. The other half of `leg.rs`.
+//! What a leg hears from us: its sources' packets in our own numbers, passed on or given to be mixed, and RTCP. The other
+//! half of `leg.rs`; what it hears every 20 ms by the clock is in `turn.rs`.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{MediaId, PlayKind, RemoteMedia};
-use super::frame::{FrameHead, FrameKind, MAX_PAYLOAD_BYTES};
+use super::frame::{FrameHead, FrameKind, HeardEvent, MAX_PAYLOAD_BYTES};
 use super::leg::{Leg, Outlets};
+use super::render::Render;
 use super::tap::{Channel, TapMoment};
 use super::wire::Wire;
 use crate::clock;
 use crate::media::codec::Codec;
+use crate::media::dtmf::TelephoneEvent;
 use crate::media::outgoing::{Place, Source};
 use crate::media::rtcp::{self, REPORT_BYTES, Report};
 use crate::media::rtp::{HEADER_BYTES, RtpHeader};
-use crate::media::sound::{PACKET_SAMPLES, Sound};
 use crate::media::srtp::TAIL_BYTES;
 use crate::types::Time;
 
-/// A sound in the course of being played.
-pub(super) struct Play {
-    sound: Arc<Sound>,
-    repeat: bool,
-    pub kind: PlayKind,
-    /// The next packet of the sound.
-    next: usize,
-    /// Packets played, over repetitions.
-    played: u32,
-}
-
-/// Whether a sound goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Played {
-    On,
-    Ended,
-}
-
 impl Leg {
-    /// Begins a sound in place of whatever was playing.
-    pub fn start_play(&mut self, sound: Arc<Sound>, repeat: bool, kind: PlayKind) {
-        self.plays = self.plays.wrapping_add(1);
-        self.play = Some(Play { sound, repeat, kind, next: 0, played: 0 });
-    }
-
-    /// Ends a sound; says whether there was one.
-    pub fn stop_play(&mut self) -> bool {
-        self.play.take().is_some()
-    }
-
-    /// Whether it is music or ringback that a bridge ends.
-    pub fn plays_for_waiting(&self) -> bool {
-        self.play.as_ref().is_some_and(|play| play.kind != PlayKind::Prompt)
-    }
-
-    /// Sends the next 20 ms of the sound. Before the far end is known, and its keys are, the sound waits at its beginning.
-    pub fn play_on(&mut self, now: Time, outlets: &mut Outlets) -> Played {
-        let (Some(remote), Some(play)) = (self.remote.clone().filter(|_| self.wire.is_ready()), &mut self.play) else {
-            return Played::On;
-        };
-        if play.next >= play.sound.packets() && play.repeat {
-            play.next = 0;
-        }
-        let sound = Arc::clone(&play.sound);
-        let Some(audio) = sound.packet(remote.codec, play.next) else {
-            self.play = None;
-            return Played::Ended;
-        };
-        let (played, kind) = (play.played, play.kind);
-        play.next += 1;
-        play.played = played.wrapping_add(1);
-        if remote.receives {
-            let source = Source::Sound { play: self.plays };
-            let timestamp = played.wrapping_mul(PACKET_SAMPLES as u32);
-            if let Some(place) = self.out.place(now, source, played as u16, timestamp) {
-                self.send_audio(now, place, &remote, audio, kind == PlayKind::Prompt, outlets);
-            }
-        }
-        Played::On
-    }
-
-    /// Passes a source's packet on to the far end: only if it is still a source and nothing else is playing.
+    /// Takes a source's packet for the far end: only if it is still a source and nothing else is playing.
     pub fn say(&mut self, now: Time, head: &FrameHead, payload: &[u8], outlets: &mut Outlets) {
         let Some(remote) = self.remote.clone().filter(|remote| remote.receives) else { return };
-        if !self.ties.sources.contains(&head.from) || self.play.is_some() {
+        if !self.ties.sources.contains(&head.from) {
             return;
         }
-        let source = Source::Peer { leg: stream_key(head.from), ssrc: head.ssrc };
-        match head.kind {
-            FrameKind::Audio(codec) => {
-                if !codec.passes_as(remote.codec) {
-                    return;
-                }
-                let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
-                place.marker |= head.marker;
-                let mut audio = [0; MAX_PAYLOAD_BYTES];
-                let Some(audio) = audio.get_mut(..payload.len()) else { return };
-                audio.copy_from_slice(payload);
-                codec.transcode(remote.codec, audio);
-                self.send_audio(now, place, &remote, audio, true, outlets);
+        if let Some(play) = &self.play {
+            if play.kind != PlayKind::Comfort || !matches!(head.kind, FrameKind::Audio(_)) {
+                return;
             }
-            FrameKind::TelephoneEvent { .. } => {
-                let Some((payload_type, _)) = remote.dtmf else { return };
-                let Some(mut place) = self.out.place(now, source, head.sequence, head.timestamp) else { return };
+            self.stop_play();
+        }
+        match head.kind {
+            FrameKind::Audio(codec) => self.say_audio(now, head, codec, payload, &remote, outlets),
+            FrameKind::TelephoneEvent(heard) => self.say_event(now, head, heard, payload, &remote),
+            FrameKind::Key(event) => {
+                // Who has no telephone-event hears the tone itself.
+                if remote.dtmf.is_some() {
+                    self.keys.press(now, event);
+                }
+            }
+        }
+    }
+
+    /// Passes audio on as it is if the far end understands it and hears nobody else; else it is mixed.
+    fn say_audio(
+        &mut self,
+        now: Time,
+        head: &FrameHead,
+        codec: Codec,
+        payload: &[u8],
+        remote: &RemoteMedia,
+        outlets: &mut Outlets,
+    ) {
+        let passes = self.ties.sources.len() == 1 && codec.passes_as(remote.codec);
+        if !passes || self.render.is_some() {
+            let render = self.render.get_or_insert_with(|| {
+                self.renderings = self.renderings.wrapping_add(1);
+                Box::new(Render::new(remote.codec, self.ties.sources.len(), self.renderings))
+            });
+            if !render.may_end(passes) {
+                return render.packet(now, head, codec, payload);
+            }
+            self.render = None;
+        }
+        // A key that we press has the far end's ear alone.
+        if self.keys.are_busy() {
+            return;
+        }
+        let Some(mut place) = self.out.place(now, source_of(head), head.sequence, head.timestamp) else { return };
+        place.marker |= head.marker;
+        let mut audio = [0; MAX_PAYLOAD_BYTES];
+        let Some(audio) = audio.get_mut(..payload.len()) else { return };
+        audio.copy_from_slice(payload);
+        codec.transcode(remote.codec, audio);
+        self.send_audio(now, place, remote, audio, true, outlets);
+    }
+
+    /// Passes a telephone-event on as it is if the far end counts time as the source does; else the key is pressed anew.
+    fn say_event(&mut self, now: Time, head: &FrameHead, heard: HeardEvent, payload: &[u8], remote: &RemoteMedia) {
+        let HeardEvent { clock_hz, is_first } = heard;
+        let passes = self.render.is_none() && !self.keys.are_busy() && self.out.clock_hz() == clock_hz;
+        match remote.dtmf {
+            Some((payload_type, own_hz)) if passes && own_hz == clock_hz => {
+                let Some(mut place) = self.out.place(now, source_of(head), head.sequence, head.timestamp) else { return };
                 place.marker |= head.marker;
                 self.send(place, payload_type, payload);
             }
+            None if !remote.dtmf_inband => {}
+            _ => {
+                if let Some(event) = TelephoneEvent::parse(payload) {
+                    self.keys.follow(now, is_first, event, clock_hz);
+                }
+            }
         }
     }
 
-    fn send_audio(
+    /// Sends audio in the far end's codec, and shows it to the tap if it is speech.
+    pub(super) fn send_audio(
         &mut self,
         now: Time,
         place: Place,
@@ -131,7 +121,7 @@ impl Leg {
         }
     }
 
-    fn send(&mut self, place: Place, payload_type: u8, payload: &[u8]) {
+    pub(super) fn send(&mut self, place: Place, payload_type: u8, payload: &[u8]) {
         let Some(to) = self.destination().filter(is_sendable).filter(|_| self.wire.is_ready()) else { return };
         let Place { sequence, timestamp, marker } = place;
         let header = RtpHeader { marker, payload_type, sequence, timestamp, ssrc: self.out.ssrc() };
@@ -229,9 +219,10 @@ fn is_sendable(to: &SocketAddr) -> bool {
     !to.ip().is_unspecified() && to.port() != 0
 }
 
+fn source_of(head: &FrameHead) -> Source {
+    Source::Peer { leg: stream_key(head.from), ssrc: head.ssrc }
+}
+
 fn stream_key(id: MediaId) -> u64 {
     u64::from(id.turn) << 32 | u64::from(id.thread) << 16 | u64::from(id.pair)
 }
-
-/// A packet of a sound lasts as long as the wheel's round.
-const _: () = assert!(super::wheel::PACKET.as_millis() * Codec::CLOCK_HZ as u128 == PACKET_SAMPLES as u128 * 1000);

@@ -18,7 +18,7 @@ use super::leg::{Leg, Outlets};
 use super::net::{BATCH, Batch, PACKET_BYTES, Poller, Waker};
 use super::ports::PortPair;
 use super::shield;
-use super::speech::Played;
+use super::turn::Played;
 use super::wheel::Wheel;
 use super::wire::{Ports, Wire};
 use crate::clock;
@@ -129,7 +129,7 @@ impl MediaThread {
                 }
             }
             self.shake_hands();
-            self.play(clock::now());
+            self.take_turns(clock::now());
             self.look_after();
             self.parts.outlets.tap.deliver_ends();
         }
@@ -232,9 +232,9 @@ impl MediaThread {
             }
             // These come as `Order::Tie`.
             MediaCommand::Bridge { .. } | MediaCommand::Unbridge { .. } | MediaCommand::Hear { .. } => {}
-            MediaCommand::SendDigit { .. } => {}
+            MediaCommand::SendDigit { media, digit } => self.press(now, media, digit),
             MediaCommand::Play { media, sound, repeat, kind } => self.start_play(now, media, sound, repeat, kind),
-            MediaCommand::Stop { media } => self.stop_play(media),
+            MediaCommand::Stop { media } => self.stop_play(now, media),
             MediaCommand::Tap { media, key } => self.tap(now, media, Some(key)),
             MediaCommand::Untap { media } => self.tap(now, media, None),
             MediaCommand::RestartIce { media, ours } => self.restart_ice(media, ours),
@@ -245,28 +245,48 @@ impl MediaThread {
     /// A leg hears others than before, or is heard by others.
     fn tie(&mut self, change: Change) {
         let Some(leg) = leg(&mut self.legs, change.leg) else { return };
-        leg.ties = change.ties;
+        leg.tie(change.ties);
         if change.begins_to_hear && leg.plays_for_waiting() {
-            self.stop_play(change.leg);
+            leg.stop_play();
         }
+        self.tend_wheel(clock::now(), change.leg);
     }
 
     fn start_play(&mut self, now: Time, media: MediaId, sound: Arc<Sound>, repeat: bool, kind: PlayKind) {
-        self.stop_play(media);
-        // What is due by now comes first, so that the new sound's first turn is a whole packet away.
-        self.play(now);
+        // What is due by now comes first, so that the sound's next turn is a whole packet away.
+        self.take_turns(now);
         let Some(leg) = leg(&mut self.legs, media) else { return };
-        leg.start_play(sound, repeat, kind);
-        if leg.play_on(now, &mut self.parts.outlets) == Played::Ended {
-            (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
-        } else {
-            self.wheel.add(now, media.pair);
+        if std::mem::take(&mut leg.is_in_wheel) {
+            self.wheel.remove(media.pair);
         }
+        if leg.start_play(now, sound, repeat, kind, &mut self.parts.outlets) == Played::Ended {
+            (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
+        }
+        self.tend_wheel(now, media);
     }
 
-    fn stop_play(&mut self, media: MediaId) {
-        if leg(&mut self.legs, media).is_some_and(|leg| leg.stop_play()) {
-            self.wheel.remove(media.pair);
+    fn stop_play(&mut self, now: Time, media: MediaId) {
+        if let Some(leg) = leg(&mut self.legs, media) {
+            leg.stop_play();
+        }
+        self.tend_wheel(now, media);
+    }
+
+    fn press(&mut self, now: Time, media: MediaId, digit: char) {
+        if let Some(leg) = leg(&mut self.legs, media) {
+            leg.press(now, digit);
+        }
+        self.tend_wheel(now, media);
+    }
+
+    /// Puts a leg into the wheel or takes it out, as it needs turns or not.
+    fn tend_wheel(&mut self, now: Time, media: MediaId) {
+        let Some(leg) = leg(&mut self.legs, media) else { return };
+        let needs_turns = leg.needs_turns();
+        match (std::mem::replace(&mut leg.is_in_wheel, needs_turns), needs_turns) {
+            (false, true) => self.wheel.add(now, media.pair),
+            (true, false) => self.wheel.remove(media.pair),
+            _ => {}
         }
     }
 
@@ -280,9 +300,11 @@ impl MediaThread {
         if leg(&mut self.legs, media).is_none() {
             return;
         }
-        self.stop_play(media);
         self.tap(now, media, None);
         let Some(mut leg) = self.legs.get_mut(usize::from(media.pair)).and_then(Option::take) else { return };
+        if leg.is_in_wheel {
+            self.wheel.remove(media.pair);
+        }
         leg.say_bye(now);
         let stats = leg.stats();
         self.open.retain(|index| *index != media.pair);
@@ -366,14 +388,20 @@ impl MediaThread {
 
     fn pass_on(&mut self, now: Time, to: MediaId, head: &FrameHead, payload: &[u8]) {
         if to.thread == self.parts.index {
-            if let Some(listener) = leg(&mut self.legs, to) {
-                listener.say(now, head, payload, &mut self.parts.outlets);
-            }
-            return;
+            return self.deliver(now, to, head, payload);
         }
         let is_on_its_way = Crossing::new(to, *head, payload).is_some_and(|crossing| self.cross(crossing));
         if !is_on_its_way && let Some(leg) = leg(&mut self.legs, head.from) {
             leg.count_dropped_frame();
+        }
+    }
+
+    /// Gives a packet to a listener on this thread.
+    fn deliver(&mut self, now: Time, to: MediaId, head: &FrameHead, payload: &[u8]) {
+        let Some(listener) = leg(&mut self.legs, to) else { return };
+        listener.say(now, head, payload, &mut self.parts.outlets);
+        if listener.is_in_wheel != listener.needs_turns() {
+            self.tend_wheel(now, to);
         }
     }
 
@@ -388,16 +416,14 @@ impl MediaThread {
         for _ in 0..CROSSINGS_A_ROUND {
             let Ok(crossing) = self.parts.crossings.try_recv() else { return };
             self.packets_since_look = self.packets_since_look.saturating_add(1);
-            if let Some(leg) = leg(&mut self.legs, crossing.to) {
-                leg.say(clock::now(), &crossing.head, crossing.payload(), &mut self.parts.outlets);
-            }
+            self.deliver(clock::now(), crossing.to, &crossing.head, crossing.payload());
         }
         if let Some(link) = self.parts.links.get(usize::from(self.parts.index)) {
             link.waker.ring();
         }
     }
 
-    fn play(&mut self, now: Time) {
+    fn take_turns(&mut self, now: Time) {
         loop {
             self.due.clear();
             let Some(due) = self.wheel.advance(now) else { return };
@@ -405,11 +431,11 @@ impl MediaThread {
             for place in 0..self.due.len() {
                 let pair = self.due.get(place).copied().unwrap_or(u16::MAX);
                 let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) else { continue };
-                if leg.play_on(now, &mut self.parts.outlets) == Played::Ended {
-                    let media = leg.id;
-                    self.wheel.remove(pair);
+                let media = leg.id;
+                if leg.turn(now, &mut self.parts.outlets) == Played::Ended {
                     (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
                 }
+                self.tend_wheel(now, media);
             }
         }
     }

@@ -5,6 +5,8 @@ mod browsers;
 mod guard;
 mod guarded;
 mod measure;
+mod keys;
+mod mixing;
 mod page;
 mod party;
 mod playing;

@@ -1,13 +1,14 @@
-//! A party of a media test: a UDP phone without signalling. It sends its own tone, one packet in 20 ms, and keeps all that
-//! it receives. Parties are driven together by [`talk`], on the test's own thread.
+//! A party of a media test: a UDP phone without signalling, in any codec. It sends its own tone, one packet in 20 ms unless
+//! it is told otherwise, and keeps all that it receives. Parties are driven together by [`talk`], on the test's own thread.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use perezvon::media::codec::Codec;
+use perezvon::media::coder::{Decoder, Encoder, MAX_CODED_BYTES, MAX_PCM_SAMPLES};
 use perezvon::media::dtmf::TelephoneEvent;
 use perezvon::media::rtp::{self, RtpHeader};
-use perezvon::media::tones::{Sine, mean_square, power};
+use perezvon::media::tones::{mean_square, power};
 use perezvon::relay::RemoteMedia;
 
 /// One packet as a party received it.
@@ -26,13 +27,28 @@ pub struct Party {
     pub codec: Codec,
     pub payload_type: u8,
     pub dtmf_payload_type: Option<u8>,
+    pub dtmf_clock_hz: u32,
+    /// Whether it sends and hears keys as tones.
+    pub dtmf_inband: bool,
+    /// Length of its packets.
+    pub ptime_ms: u32,
+    /// Of a hundred packets, so many are lost on their way.
+    pub loss_percent: u32,
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
     pub is_muted: bool,
     pub sent: usize,
+    /// Payloads of the audio it sent, losses included.
+    pub said: Vec<Vec<u8>>,
     pub received: Vec<Received>,
-    tone: Sine,
+    pub hz: f32,
+    encoder: Encoder,
+    /// Of its voice, in seconds.
+    spoken_s: f64,
+    /// Of its voice, not yet sent.
+    waiting_ms: u32,
+    random: u32,
 }
 
 pub const TONE_AMPLITUDE: i16 = 8000;
@@ -51,13 +67,22 @@ impl Party {
             codec,
             payload_type: codec.payload_type(),
             dtmf_payload_type: None,
+            dtmf_clock_hz: 8000,
+            dtmf_inband: false,
+            ptime_ms: 20,
+            loss_percent: 0,
             ssrc: rand::random(),
             sequence: rand::random(),
             timestamp: rand::random(),
             is_muted: false,
             sent: 0,
+            said: Vec::new(),
             received: Vec::new(),
-            tone: Sine::new(hz, 8000, TONE_AMPLITUDE),
+            hz,
+            encoder: Encoder::new(codec),
+            spoken_s: 0.0,
+            waiting_ms: 0,
+            random: 1,
         }
     }
 
@@ -65,7 +90,8 @@ impl Party {
     pub fn remote(&self) -> RemoteMedia {
         RemoteMedia {
             payload_type: self.payload_type,
-            dtmf: self.dtmf_payload_type.map(|payload_type| (payload_type, 8000)),
+            dtmf: self.dtmf_payload_type.map(|payload_type| (payload_type, self.dtmf_clock_hz)),
+            dtmf_inband: self.dtmf_inband,
             ..RemoteMedia::new(self.socket.local_addr().unwrap(), self.codec)
         }
     }
@@ -78,24 +104,68 @@ impl Party {
         (self.socket, self.rtcp) = (socket, rtcp);
     }
 
+    /// Speaks for 20 ms, and sends the packets that are full.
     pub fn send_tone(&mut self) {
-        let mut audio = [0; 160];
-        for byte in &mut audio {
-            *byte = self.codec.encode_sample(self.tone.next().unwrap());
+        self.waiting_ms += 20;
+        while self.waiting_ms >= self.ptime_ms {
+            self.waiting_ms -= self.ptime_ms;
+            let samples = self.voice((self.codec.sample_hz() * self.ptime_ms / 1000) as usize);
+            self.send_samples(&samples);
         }
-        self.send(self.payload_type, self.timestamp, &audio);
-        self.timestamp = self.timestamp.wrapping_add(160);
+    }
+
+    /// Sends samples at the codec's own rate in one packet.
+    pub fn send_samples(&mut self, samples: &[i16]) {
+        if self.encoder.codec() != self.codec {
+            self.encoder = Encoder::new(self.codec);
+        }
+        let mut audio = [0; 3 * MAX_CODED_BYTES];
+        let len = self.encoder.encode(samples, &mut audio);
+        let ticks = samples.len() as u32 * (self.codec.clock_hz() / 1000) / (self.codec.sample_hz() / 1000);
+        self.said.push(audio[..len].to_vec());
+        if self.is_lost() {
+            self.sequence = self.sequence.wrapping_add(1);
+        } else {
+            self.send(self.payload_type, self.timestamp, &audio[..len]);
+        }
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+    }
+
+    fn voice(&mut self, samples: usize) -> Vec<i16> {
+        let rate = f64::from(self.codec.sample_hz());
+        let begin = self.spoken_s;
+        self.spoken_s += samples as f64 / rate;
+        let angle = |index: usize| (begin + index as f64 / rate) * f64::from(self.hz) * std::f64::consts::TAU;
+        (0..samples).map(|index| (angle(index).sin() * f64::from(TONE_AMPLITUDE)) as i16).collect()
     }
 
     /// Presses a key for `packets` packets and lets it go, at once instead of in time.
     pub fn press(&mut self, digit: char, packets: u16) {
+        (1..=packets).for_each(|index| self.press_step(digit, index, false));
+        (0..3).for_each(|_| self.press_step(digit, packets + 1, true));
+        self.end_press(packets + 1);
+    }
+
+    /// One packet of a press, which has lasted for `steps` of 20 ms.
+    pub fn press_step(&mut self, digit: char, steps: u16, is_end: bool) {
         let event = TelephoneEvent::event_of(digit).unwrap();
-        for index in 1..=packets + 3 {
-            let is_end = index > packets;
-            let event = TelephoneEvent { event, is_end, volume: 10, duration: index.min(packets + 1) * 160 };
+        let event = TelephoneEvent { event, is_end, volume: 10, duration: steps * (self.dtmf_clock_hz / 50) as u16 };
+        if self.is_lost() {
+            self.sequence = self.sequence.wrapping_add(1);
+        } else {
             self.send(self.dtmf_payload_type.unwrap(), self.timestamp, &event.to_bytes());
         }
-        self.timestamp = self.timestamp.wrapping_add(u32::from(packets + 1) * 160);
+    }
+
+    /// The press is over: RTP time goes on from its end.
+    pub fn end_press(&mut self, steps: u16) {
+        self.timestamp = self.timestamp.wrapping_add(u32::from(steps) * self.codec.clock_hz() / 50);
+    }
+
+    /// Whether the next packet is lost on its way.
+    fn is_lost(&mut self) -> bool {
+        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.random >> 16) % 100 < self.loss_percent
     }
 
     pub fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
@@ -115,10 +185,18 @@ impl Party {
         }
     }
 
-    /// The last `packets` packets, decoded.
+    /// The last `packets` packets, decoded to 8,000 samples a second.
     pub fn heard(&self, packets: usize) -> Vec<i16> {
         let from = self.received.len().saturating_sub(packets);
-        self.received[from..].iter().flat_map(|packet| packet.payload.iter().map(|b| self.codec.decode_sample(*b))).collect()
+        // Decoders with state are in step after a few packets.
+        let warm_up = from.saturating_sub(10);
+        let (mut decoder, mut heard) = (Decoder::new(self.codec, 8000), Vec::new());
+        for (index, packet) in self.received.iter().enumerate().skip(warm_up) {
+            let mut samples = [0; MAX_PCM_SAMPLES];
+            let len = decoder.decode(&packet.payload, &mut samples);
+            heard.extend(samples[..len].iter().filter(|_| index >= from));
+        }
+        heard
     }
 
     /// Asserts that of `tones` the party heard `hz` lately and no other.
@@ -127,6 +205,21 @@ impl Party {
         let samples = self.heard(packets);
         assert_eq!(samples.len(), packets * 160, "fewer packets than expected");
         assert_is_tone(&samples, hz, others);
+    }
+
+    /// Asserts that lately the party heard just these of all tones, each about as loud as it was said.
+    #[track_caller]
+    pub fn assert_hears_all(&self, packets: usize, wanted: &[f32], all: &[f32]) {
+        let samples = self.heard(packets);
+        assert!(samples.len() >= packets * 160 - 160, "fewer packets than expected: {}", samples.len() / 160);
+        assert_are_tones(&samples, wanted, all);
+    }
+
+    /// Asserts that the party has received nothing but silence lately.
+    #[track_caller]
+    pub fn assert_hears_nothing(&self, packets: usize) {
+        let loud = mean_square(&self.heard(packets.min(self.received.len())));
+        assert!(loud < 1000.0, "there is sound: {loud}");
     }
 
     /// Asserts that what was received is one stream without a gap, and returns where sources changed (marker bits).
@@ -150,6 +243,20 @@ pub fn assert_is_tone(samples: &[i16], hz: f32, others: &[f32]) {
     for other in others {
         let share = power(samples, 8000, *other) / whole;
         assert!(share < 0.01, "{other} Hz has {share} of the power");
+    }
+}
+
+/// Of `all` tones just `wanted` are in the samples, each about as loud as a party says it.
+#[track_caller]
+pub fn assert_are_tones(samples: &[i16], wanted: &[f32], all: &[f32]) {
+    let said = f64::from(TONE_AMPLITUDE).powi(2) / 2.0;
+    for hz in all {
+        let heard = power(samples, 8000, *hz) / said;
+        if wanted.contains(hz) {
+            assert!((0.7..1.3).contains(&heard), "{hz} Hz is heard at {heard} of its power");
+        } else {
+            assert!(heard < 0.01, "{hz} Hz is heard at {heard} of its power");
+        }
     }
 }
 
