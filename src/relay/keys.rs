@@ -132,11 +132,12 @@ impl Keys {
         sending.turns += 1;
         let press = &sending.press;
         // The duration follows what the source tells, so that at the end it is what it was there.
-        let is_waiting = !press.has_ended && sending.made >= press.steps;
+        let wanted = if press.has_ended { press.steps.max(MIN_STEPS) } else { press.steps };
+        let is_waiting = sending.made >= wanted;
         sending.made += u32::from(!is_waiting);
         let is_lost = !press.has_ended && now.since(press.told_at) >= PACKET * LOST_AFTER_STEPS;
-        let is_told = press.has_ended && sending.made >= press.steps;
-        let is_last = sending.turns >= MIN_STEPS && (is_told || is_lost) || sending.turns >= MAX_STEPS;
+        let is_told = press.has_ended && sending.made >= wanted;
+        let is_last = is_told || is_lost && sending.turns >= MIN_STEPS || sending.turns >= MAX_STEPS;
         if is_last {
             sending.made = sending.made.max(MIN_STEPS);
         }
