@@ -27,25 +27,29 @@ pub(super) fn receive(
 ) -> Result<mpsc::Sender<CallMessage>, Box<Command>> {
     if house.is_stopping() || house.calls.count() >= house.most_calls {
         metrics::counter!("perezvon_calls_refused_total").increment(1);
-        return Err(refuse(leg));
+        return Err(refuse(leg, "5"));
     }
     let site = house.site.load();
     let user_part = dialled(request);
     let (caller, from, plan, client, trunk) = match origin {
         Origin::Trunk(trunk) => {
+            if !house.begin_on_trunk(&trunk) {
+                // The window is a second, so in a second there is room again.
+                return Err(refuse(leg, "1"));
+            }
             let client = caller_from_trunk(request, site.region);
             let plan = plan_inbound(&site, &trunk, &user_part);
             (CallCaller::Trunk(trunk.clone()), party_of(&client), plan, Some(client), Some(trunk))
         }
         Origin::User(agent) => {
             // The endpoint knows only people of the site; one removed a moment ago may not call.
-            let Some(user) = site.users.get(&agent) else { return Err(refuse(leg)) };
+            let Some(user) = site.users.get(&agent) else { return Err(refuse(leg, "5")) };
             let person = Person::of(user);
             let from = person.party.clone();
             (CallCaller::Person(person), from, plan_dialled(&site, &user_part), None, None)
         }
     };
-    let plan = speakable(within_trunk_limit(house, plan), offer.as_deref());
+    let plan = speakable(plan.by_a_trunk_with_room(|trunk| house.has_room_on_trunk(trunk)), offer.as_deref());
     let trunks = trunk.into_iter().chain(call_task::goal_trunk(&plan.goal)).collect();
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());
@@ -68,18 +72,6 @@ pub(super) fn receive(
     Ok(call_task::arrive(house.clone(), arrival, arrived, Client { caller: client, source }, trunks))
 }
 
-/// A trunk at its limit of calls, in both directions together, takes no other out.
-pub(super) fn within_trunk_limit(house: &House, mut plan: Plan) -> Plan {
-    if let Goal::Outside { trunk, .. } = &plan.goal {
-        let most = house.site.load().trunks.get(trunk).map_or(0, |trunk| trunk.max_calls);
-        if most > 0 && house.calls.count_of_trunk(trunk) >= most as usize {
-            plan.goal =
-                Goal::Nowhere { cause: EndCause::TrunkFailed, why: format!("trunk {trunk} is at its limit of {most} calls") };
-        }
-    }
-    plan
-}
-
 /// An offer that we cannot answer leads nowhere, and the call's end says so.
 fn speakable(mut plan: Plan, offer: Option<&[u8]>) -> Plan {
     if offer.is_some_and(|offer| !gateway::is_answerable(offer)) {
@@ -88,8 +80,8 @@ fn speakable(mut plan: Plan, offer: Option<&[u8]>) -> Plan {
     plan
 }
 
-fn refuse(leg: LegId) -> Box<Command> {
-    let retry_after = vec![(HeaderName::RetryAfter, Text::constant("5"))];
+fn refuse(leg: LegId, retry_after_secs: &'static str) -> Box<Command> {
+    let retry_after = vec![(HeaderName::RetryAfter, Text::constant(retry_after_secs))];
     Box::new(Command::Reject { leg, status: Status::SERVICE_UNAVAILABLE, phrase: None, headers: retry_after })
 }
 

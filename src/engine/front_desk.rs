@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::call_task::{self, CallMessage};
 use super::handle::{Actor, Command, CommandError, Readiness};
 use super::house::House;
-use super::{arrivals, floor_task, phone_loans, sip_task, tasks};
+use super::{floor_task, phone_loans, sip_task, tasks};
 use crate::agents::Wish;
 use crate::call::{CallWish, Goal, Origination, Person};
 use crate::clock;
@@ -91,7 +91,7 @@ async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<Call
     if dialled.is_empty() || dialled.len() > 64 || (looks_like_destination && Destination::parse(dialled).is_none()) {
         return Err(CommandError::BadDestination(to));
     }
-    let plan = arrivals::within_trunk_limit(house, plan_dialled(&site, dialled));
+    let plan = plan_dialled(&site, dialled).by_a_trunk_with_room(|trunk| house.has_room_on_trunk(trunk));
     if let Goal::Nowhere { cause, .. } = plan.goal {
         return Err(CommandError::Nowhere { to: dialled.to_owned(), cause });
     }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -13,12 +13,15 @@ use super::calls::Calls;
 use super::phones::Phones;
 use super::{floor_task, sip_task};
 use crate::call::Limits;
+use crate::clock;
 use crate::events::Event;
 use crate::media::sound::Sound;
 use crate::recording::Recorder;
 use crate::relay::Relay;
+use crate::routing::Pace;
 use crate::site::{Language, Site};
 use crate::store::{EventLog, Store};
+use crate::types::TrunkId;
 
 /// Sounds that every call shares.
 #[derive(Clone, Debug)]
@@ -56,6 +59,8 @@ pub(super) struct House {
     /// A graceful stop has begun: no new calls.
     pub stopping: AtomicBool,
     pub next_recording_key: AtomicU32,
+    /// How fast trunks start calls. Locked for a few lines that never await.
+    pub pace: Mutex<Pace>,
     /// For threads outside the runtime that have something to wait for.
     pub runtime: tokio::runtime::Handle,
 }
@@ -76,6 +81,30 @@ impl House {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether a trunk may take another call: its calls at once and its calls a second, in both directions together.
+    pub fn has_room_on_trunk(&self, trunk: &TrunkId) -> bool {
+        let site = self.site.load();
+        let Some(limits) = site.trunks.get(trunk) else { return true };
+        let most_calls = limits.max_calls as usize;
+        (most_calls == 0 || self.calls.count_of_trunk(trunk) < most_calls)
+            && self.pace().has_room(clock::now(), trunk, limits.max_cps)
+    }
+
+    /// A call by this trunk begins, unless it begins too many a second.
+    pub fn begin_on_trunk(&self, trunk: &TrunkId) -> bool {
+        let most = self.site.load().trunks.get(trunk).map_or(0, |trunk| trunk.max_cps);
+        let begins = self.pace().begin(clock::now(), trunk, most);
+        if !begins {
+            metrics::counter!("perezvon_trunk_too_fast_total", "trunk" => trunk.to_string()).increment(1);
+        }
+        begins
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        // A panic while it is locked can lose a moment's count, nothing else.
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Names a tap; unique among running recordings because they are far fewer than 2³².

@@ -30,8 +30,8 @@ mod timer;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -144,6 +144,7 @@ impl Engine {
             most_calls: parts.most_calls,
             stopping: AtomicBool::new(false),
             next_recording_key: AtomicU32::new(1),
+            pace: Mutex::default(),
             runtime: tokio::runtime::Handle::current(),
         });
         // The cell is empty until here, so this cannot fail.

@@ -6,6 +6,7 @@ pub mod floor;
 mod line;
 mod messages;
 pub mod numbers;
+mod pace;
 mod seat;
 #[cfg(test)]
 mod fixtures;
@@ -16,4 +17,5 @@ mod tests;
 
 pub use floor::Floor;
 pub use messages::{FloorEffect, FloorInput, Skipped};
-pub use numbers::{Plan, plan_destination, plan_dialled, plan_inbound};
+pub use numbers::{OtherWay, Plan, plan_destination, plan_dialled, plan_inbound};
+pub use pace::Pace;

@@ -19,6 +19,38 @@ pub struct Plan {
     /// `announce` of number and queue: either is enough.
     pub announce: bool,
     pub source: Option<String>,
+    /// By which other trunks the same number can be reached when the goal's is at its limit, best first.
+    pub others: Vec<OtherWay>,
+}
+
+/// A route that matches too, by another trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherWay {
+    pub trunk: TrunkId,
+    pub record: bool,
+}
+
+impl Plan {
+    /// Leads outside by the first way whose trunk `has_room` for another call; nowhere when none has.
+    pub fn by_a_trunk_with_room(mut self, has_room: impl Fn(&TrunkId) -> bool) -> Plan {
+        let Goal::Outside { trunk, number } = &self.goal else { return self };
+        if has_room(trunk) {
+            return self;
+        }
+        match self.others.iter().position(|other| has_room(&other.trunk)) {
+            Some(at) => {
+                let other = self.others.swap_remove(at);
+                self.record = other.record;
+                self.goal = Goal::Outside { trunk: other.trunk, number: number.clone() };
+            }
+            None => {
+                let why = format!("trunk {trunk} is at its limit of calls, and no other route matches that has room");
+                self.goal = Goal::Nowhere { cause: EndCause::TrunkFailed, why };
+            }
+        }
+        self.others.clear();
+        self
+    }
 }
 
 /// A carrier sent us `user_part`: the matching `[[number]]`, or nowhere.
@@ -74,8 +106,11 @@ fn own_number<'s>(site: &'s Site, text: &str) -> Option<&'s Number> {
 fn follow_number(site: &Site, number: &Number, user_part: &str, steps: usize) -> Plan {
     let plan = follow(site, &number.to, user_part, steps);
     let source = number.source.clone().or(plan.source);
+    let mut others = plan.others;
+    others.iter_mut().for_each(|other| other.record &= number.record);
+    let (to, record) = (as_e164(site, user_part), plan.record && number.record);
     let announce = plan.announce || number.announce;
-    Plan { to: as_e164(site, user_part), record: plan.record && number.record, announce, source, goal: plan.goal }
+    Plan { to, record, announce, source, goal: plan.goal, others }
 }
 
 fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize) -> Plan {
@@ -90,7 +125,7 @@ fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize)
         Destination::External(number) => to_outside(site, number, steps),
         Destination::Trunk(trunk) if site.trunks.contains_key(trunk) => {
             let goal = Goal::Outside { trunk: trunk.clone(), number: user_part.to_owned() };
-            Plan { goal, to, record: true, announce: false, source: None }
+            Plan { goal, to, record: true, announce: false, source: None, others: Vec::new() }
         }
         Destination::Trunk(trunk) => nowhere(to, EndCause::NoRoute, format!("there is no trunk {trunk}")),
         Destination::Ivr(name) => nowhere(to, EndCause::NoRoute, format!("ivr:{name}: menus are not part of this version")),
@@ -108,13 +143,13 @@ fn to_queue(site: &Site, to: String, name: &QueueId) -> Plan {
         return nowhere(to, EndCause::QueueUnavailable, format!("queue {name} has no members"));
     }
     let goal = Goal::Queue { queue: name.clone(), answer: queue.answer, priority: 0 };
-    Plan { goal, to, record: queue.record, announce: queue.announce, source: None }
+    Plan { goal, to, record: queue.record, announce: queue.announce, source: None, others: Vec::new() }
 }
 
 fn to_person(site: &Site, to: String, login: &AgentId) -> Plan {
     match site.users.get(login) {
         Some(user) if user.extension.is_some() => {
-            Plan { goal: Goal::Person(Person::of(user)), to, record: true, announce: false, source: None }
+            Plan { goal: Goal::Person(Person::of(user)), to, record: true, announce: false, source: None, others: Vec::new() }
         }
         Some(_) => nowhere(to, EndCause::Unreachable, format!("user {login} has no extension, so no phone")),
         None => nowhere(to, EndCause::NotFound, format!("there is no user {login}")),
@@ -133,22 +168,30 @@ fn to_outside(site: &Site, dialled: &str, steps: usize) -> Plan {
     if !is_dialable(dialled) {
         return nowhere(to, EndCause::NotFound, "neither an extension, nor a number, nor a destination".to_owned());
     }
-    match route_for(site, dialled, &to) {
-        Some(route) => {
+    match routes_for(site, dialled, &to).split_first() {
+        Some((route, ways)) => {
             let goal = Goal::Outside { trunk: route.trunk.clone(), number: to.clone() };
-            Plan { goal, to, record: route.record, announce: false, source: None }
+            let mut others: Vec<OtherWay> = Vec::new();
+            for way in ways.iter().filter(|way| way.trunk != route.trunk) {
+                if others.iter().all(|other| other.trunk != way.trunk) {
+                    others.push(OtherWay { trunk: way.trunk.clone(), record: way.record });
+                }
+            }
+            Plan { goal, record: route.record, announce: false, source: None, others, to }
         }
         None => nowhere(to, EndCause::NoRoute, "no [[route]] matches the dialled number".to_owned()),
     }
 }
 
-/// The longest prefix of the number as dialled or in E.164; of equal ones the first in the site.
-fn route_for<'s>(site: &'s Site, dialled: &str, e164: &str) -> Option<&'s Route> {
+/// Those whose prefix the number has as dialled or in E.164, the longest first; of equal ones the first in the site.
+fn routes_for<'s>(site: &'s Site, dialled: &str, e164: &str) -> Vec<&'s Route> {
     let fits = |route: &&Route| {
         let prefix = route.prefix.as_str();
         (dialled.starts_with(prefix) || e164.starts_with(prefix)) && site.trunks.contains_key(&route.trunk)
     };
-    site.routes.iter().rev().filter(fits).max_by_key(|route| route.prefix.len())
+    let mut routes: Vec<&Route> = site.routes.iter().filter(fits).collect();
+    routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+    routes
 }
 
 fn person_at(site: &Site, extension: &str) -> Option<AgentId> {
@@ -171,7 +214,7 @@ fn as_e164(site: &Site, text: &str) -> String {
 }
 
 fn nowhere(to: String, cause: EndCause, why: String) -> Plan {
-    Plan { goal: Goal::Nowhere { cause, why }, to, record: false, announce: false, source: None }
+    Plan { goal: Goal::Nowhere { cause, why }, to, record: false, announce: false, source: None, others: Vec::new() }
 }
 
 #[cfg(test)]
@@ -197,7 +240,11 @@ mod tests {
     }
 
     fn inbound(user_part: &str) -> Plan {
-        plan_inbound(&site(), &"carrier".into(), user_part)
+        inbound_of(&site(), user_part)
+    }
+
+    fn inbound_of(site: &Site, user_part: &str) -> Plan {
+        plan_inbound(site, &"carrier".into(), user_part)
     }
 
     fn person(plan: &Plan) -> Option<&str> {
@@ -259,6 +306,29 @@ mod tests {
         assert_eq!(outside(&plan_dialled(&site(), "84957654321")), Some(("branch", "+74957654321")));
         assert_eq!(outside(&plan_dialled(&site(), "955")), Some(("branch", "955")));
         assert_eq!(outside(&plan_dialled(&site(), "112")), Some(("carrier", "112")));
+    }
+
+    #[test]
+    fn a_trunk_without_room_leaves_the_call_to_the_next_longest_route_and_the_last_to_nobody() {
+        let mut site = site();
+        site.routes[0].record = false;
+        let by = |full: &[&str]| plan_dialled(&site, "84957654321").by_a_trunk_with_room(|trunk| !full.contains(&trunk.as_str()));
+        let (first, second, none) = (by(&[]), by(&["branch"]), by(&["branch", "carrier"]));
+        assert_eq!((outside(&first), first.record), (Some(("branch", "+74957654321")), true));
+        assert_eq!((outside(&second), second.record), (Some(("carrier", "+74957654321")), false));
+        assert_eq!(refusal(&none), Some(EndCause::TrunkFailed));
+        assert_eq!(none.to, "+74957654321");
+        let colleague = plan_dialled(&site, "100").by_a_trunk_with_room(|_| false);
+        assert_eq!(person(&colleague), Some("anna"), "calls inside the house need no trunk");
+    }
+
+    #[test]
+    fn a_number_that_forbids_recording_forbids_it_by_every_route() {
+        let mut site = site();
+        site.numbers.push(Number { record: false, ..number("+74950000001", "external:+74957654321") });
+        let plan = inbound_of(&site, "+74950000001");
+        assert!(!plan.record);
+        assert!(!plan.by_a_trunk_with_room(|trunk| trunk.as_str() != "branch").record);
     }
 
     #[test]

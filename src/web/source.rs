@@ -24,6 +24,9 @@ pub struct Peer {
 pub struct Source {
     pub address: IpAddr,
     pub is_https: bool,
+    /// Whether `is_https` is certain: our own TLS, or the word of a trusted proxy. On a plain port without one a proxy that
+    /// nobody told us of may end TLS.
+    pub is_scheme_known: bool,
     /// `host[:port]` that the client asked for.
     pub host: Option<String>,
 }
@@ -35,25 +38,33 @@ impl Source {
         let peer = peer.unwrap_or(Peer { address: nowhere.ip(), port: 0, local: nowhere, is_tls: false });
         let own_host = text(&parts.headers, HOST.as_str()).or_else(|| parts.uri.authority().map(|host| host.as_str()));
         if !is_trusted(peer.address, trusted) {
-            return Source { address: peer.address, is_https: peer.is_tls, host: own_host.map(str::to_string) };
+            let host = own_host.map(str::to_string);
+            return Source { address: peer.address, is_https: peer.is_tls, is_scheme_known: peer.is_tls, host };
         }
-        let proto = text(&parts.headers, "x-forwarded-proto").and_then(|value| value.split(',').next());
+        let proto = text(&parts.headers, "x-forwarded-proto").and_then(|value| value.split(',').next()).map(str::trim);
+        // Some proxies name the scheme of the websocket.
+        let is_https = match proto.map(str::to_ascii_lowercase).as_deref() {
+            Some("https" | "wss") => Some(true),
+            Some("http" | "ws") => Some(false),
+            _ => peer.is_tls.then_some(true),
+        };
         Source {
             address: client_behind(&parts.headers, peer.address, trusted),
-            is_https: proto.map_or(peer.is_tls, |proto| proto.trim().eq_ignore_ascii_case("https")),
+            is_https: is_https.unwrap_or(false),
+            is_scheme_known: is_https.is_some(),
             host: text(&parts.headers, "x-forwarded-host").or(own_host).map(|host| host.trim().to_string()),
         }
     }
 
-    /// Whether the request was made by a page of ours, or by no page at all (no `Origin`). The scheme counts only when we
-    /// know that we are https: a proxy that ends TLS may not be among the trusted ones.
+    /// Whether the request was made by a page of ours, or by no page at all (no `Origin`): the same host, the same port and,
+    /// where we know it, the same scheme.
     pub fn allows_origin(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return true };
         let (Ok(origin), None) = (origin.to_str(), origins.next()) else { return false };
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let default_port = match scheme {
-            "https" => ":443",
+            "https" if self.is_https || !self.is_scheme_known => ":443",
             "http" if !self.is_https => ":80",
             _ => return false,
         };
@@ -125,9 +136,11 @@ mod tests {
         let forged =
             [("x-forwarded-for", "203.0.113.9"), ("x-forwarded-proto", "https"), ("host", "a"), ("x-forwarded-host", "b")];
         let (stranger, _) = source("198.51.100.1", false, &forged, &[("10.0.0.0", 8)]);
-        assert_eq!(stranger, Source { address: "198.51.100.1".parse().unwrap(), is_https: false, host: Some("a".into()) });
+        let address = "198.51.100.1".parse().unwrap();
+        assert_eq!(stranger, Source { address, is_https: false, is_scheme_known: false, host: Some("a".into()) });
         let (proxied, _) = source("10.1.2.3", false, &forged, &[("10.0.0.0", 8)]);
-        assert_eq!(proxied, Source { address: "203.0.113.9".parse().unwrap(), is_https: true, host: Some("b".into()) });
+        let address = "203.0.113.9".parse().unwrap();
+        assert_eq!(proxied, Source { address, is_https: true, is_scheme_known: true, host: Some("b".into()) });
     }
 
     #[test]
@@ -137,6 +150,24 @@ mod tests {
         let garbage = [("x-forwarded-for", "1.1.1.1, nonsense, 10.0.0.2")];
         assert_eq!(source("10.0.0.1", false, &garbage, &[("10.0.0.0", 8)]).0.address, "10.0.0.2".parse::<IpAddr>().unwrap());
         assert_eq!(source("10.0.0.1", false, &[], &[("0.0.0.0", 0)]).0.address, "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn the_scheme_of_an_origin_counts_where_a_trusted_proxy_told_ours() {
+        let both = [(Some("http"), true), (Some("https"), true), (Some("ws"), true), (Some("wss"), true), (None, false)];
+        for (proto, is_known) in both {
+            let ours_is_https = proto.is_some_and(|proto| proto.ends_with('s') && proto != "ws");
+            for scheme in ["http", "https"] {
+                let origin = format!("{scheme}://crm.example");
+                let mut headers = vec![("host", "crm.example"), ("origin", origin.as_str())];
+                headers.extend(proto.map(|proto| ("x-forwarded-proto", proto)));
+                let (trusted, head) = source("10.0.0.1", false, &headers, &[("10.0.0.0", 8)]);
+                let expected = !is_known || (scheme == "https") == ours_is_https;
+                assert_eq!(trusted.allows_origin(&head), expected, "{origin} where the proxy says {proto:?}");
+                let (stranger, head) = source("198.51.100.1", false, &headers, &[("10.0.0.0", 8)]);
+                assert!(stranger.allows_origin(&head), "a stranger's word is no knowledge");
+            }
+        }
     }
 
     #[test]

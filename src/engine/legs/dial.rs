@@ -27,6 +27,12 @@ impl Legs {
         match to {
             DialTo::Agent(agent) => self.dial_agent(id, &agent, show, auto_answer, max_forwards).await,
             DialTo::Outside { trunk, number } => {
+                // Counted here and not when the way was chosen: a click to call reaches the trunk only when the agent has
+                // picked up, and the carrier counts what reaches it.
+                if !self.house.begin_on_trunk(&trunk) {
+                    tracing::warn!(trunk.id = %trunk, "trunk {trunk} starts as many calls a second as it may; a call was refused");
+                    return Err(LegFailure::TrunkFailed);
+                }
                 let targets = self.house.site.load().trunks.get(&trunk).map(|trunk| trunk.targets.clone()).unwrap_or_default();
                 let dialling = Dialling { trunk, number, targets, show: show.clone(), max_forwards };
                 self.dial_next_target(id, dialling).await

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::clock;
 use crate::store::SessionKind;
 use crate::web::auth::{COOKIE_NAME, Signed, foreign_origin};
-use crate::web::error::{ApiError, ErrorBody};
+use crate::web::error::{ApiError, ErrorBody, words};
 use crate::web::extract::Json;
 use crate::web::source::Source;
 use crate::web::state::AppState;
@@ -50,11 +50,24 @@ pub async fn sign_in(
 }
 
 /// Sign out: this session ends at once, its live streams close with 4002
+///
+/// Only a browser's session: a program must not be able to destroy the token it was given by a stray request.
 #[utoipa::path(delete, path = "/session", tag = "session", responses(
     (status = 204, description = "Signed out"),
     (status = 401, body = ErrorBody),
+    (status = 403, body = ErrorBody, description = "An API token is no session: it works until its person is removed or their password changes"),
 ))]
 pub async fn sign_out(State(state): State<AppState>, signed: Signed, parts: Parts) -> Result<impl IntoResponse, ApiError> {
+    if signed.session.kind == SessionKind::Api {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "not_a_session",
+            words(
+                "Токен программы не сеанс: он действует, пока человек есть в настройках и не сменил пароль",
+                "An API token is no session: it works until its person is removed or their password changes",
+            ),
+        ));
+    }
     state.store().revoke_session(signed.session.id).await?;
     info!(user.login = %signed.viewer.login, session.id = %signed.session.id, "{} signed out", signed.viewer.login);
     let source = Source::of(&parts, &state.config().trusted_proxies);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use perezvon::support::phone::{Answering, Ended, Phone, PhoneSetup};
+use perezvon::support::phone::{Answering, Ended, Phone, PhoneCall, PhoneSetup};
 use serde_json::{Value, json};
 
 use crate::support::ears;
@@ -376,25 +376,74 @@ async fn nothing_stays_of_a_recording_that_somebody_joined_who_must_not_be_recor
     assert_eq!(String::from_utf8(left.stdout).unwrap(), "");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trunk_at_its_limit_of_calls_takes_no_other_out() {
+/// A trunk of its own by which +78001234567 and +78007654321 are reached, and the phone behind it.
+async fn office_with_narrow_trunk(limit: &str, more_site: &str) -> (Office, Phone) {
     let port = free_port();
-    let site = format!(
-        "[[trunk]]\nname = \"narrow\"\ntargets = [\"127.0.0.1:{port}\"]\nmax_calls = 1\n\n[[route]]\nprefix = \"8800\"\ntrunk = \"narrow\"\n"
+    let mut site = format!(
+        "[[trunk]]\nname = \"narrow\"\ntargets = [\"127.0.0.1:{port}\"]\naccept_from = [\"127.0.0.1/32:{port}\"]\n{limit}\n\n{more_site}"
     );
-    let mut office = Office::open(2, &site, "").await;
+    if more_site.is_empty() {
+        for number in ["+78001234567", "+78007654321"] {
+            site += &format!("[[number]]\nnumber = \"{number}\"\nto = \"trunk:narrow\"\n\n");
+        }
+    }
+    let office = Office::open(2, &site, "").await;
     let far = PhoneSetup { local: ([127, 0, 0, 1], port).into(), ..PhoneSetup::new(office.server.sip, "far", "") };
-    let _far = Phone::switch_on(far).unwrap();
-    let first = office.agents[0].dial("88001234567").await.unwrap();
-    first.talking(SOON).await.unwrap();
-    match office.agents[1].dial("88007654321").await.unwrap().ended(SOON).await.unwrap() {
+    (office, Phone::switch_on(far).unwrap())
+}
+
+async fn is_refused_with_503(call: &PhoneCall) {
+    match call.ended(SOON).await.unwrap() {
         Ended::Refused { status, .. } => assert_eq!(status, 503),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_at_its_limit_of_calls_takes_no_other_out() {
+    let (mut office, _far) = office_with_narrow_trunk("max_calls = 1", "").await;
+    let first = office.agents[0].dial("88001234567").await.unwrap();
+    first.talking(SOON).await.unwrap();
+    is_refused_with_503(&office.agents[1].dial("88007654321").await.unwrap()).await;
     assert_eq!(ended(&office.until_ended().await)["cause"], "trunk_failed");
     first.hang_up().await.unwrap();
     office.until_ended().await;
     let again = office.agents[1].dial("88007654321").await.unwrap();
     again.talking(SOON).await.unwrap();
     again.hang_up().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_trunk_cannot_take_goes_out_by_the_next_route() {
+    let route = "[[route]]\nprefix = \"8800\"\ntrunk = \"narrow\"\n";
+    let (mut office, _far) = office_with_narrow_trunk("max_calls = 1", route).await;
+    let first = office.agents[0].dial("88001234567").await.unwrap();
+    first.talking(SOON).await.unwrap();
+    let second = office.agents[1].dial("88007654321").await.unwrap();
+    let by_carrier = tokio::time::timeout(SOON, office.client.next_call()).await.expect("it rings in time").unwrap();
+    by_carrier.answer().await.unwrap();
+    second.talking(SOON).await.unwrap();
+    second.hang_up().await.unwrap();
+    first.hang_up().await.unwrap();
+    office.until_ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_starts_no_more_calls_a_second_than_it_may_in_either_direction() {
+    let (mut office, far) = office_with_narrow_trunk("max_cps = 1", "").await;
+    let (first, second) =
+        (office.agents[0].dial("88001234567").await.unwrap(), office.agents[1].dial("88007654321").await.unwrap());
+    is_refused_with_503(&second).await;
+    assert_eq!(ended(&office.until_ended().await)["cause"], "trunk_failed");
+    first.talking(SOON).await.unwrap();
+    first.hang_up().await.unwrap();
+    office.until_ended().await;
+
+    // In: whatever is left of that second, of two calls at once one at most gets through, and of two more none.
+    let calls = [far.dial(NUMBER).await.unwrap(), far.dial(NUMBER).await.unwrap(), far.dial(NUMBER).await.unwrap()];
+    is_refused_with_503(&calls[1]).await;
+    is_refused_with_503(&calls[2]).await;
+    let metrics = reqwest::get(format!("http://{}/metrics", office.server.http)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("perezvon_trunk_too_fast_total{trunk=\"narrow\"}"), "{metrics}");
+    assert!(metrics.contains("perezvon_calls_ended_total{cause=\"trunk_failed\"} 1"), "{metrics}");
 }

@@ -123,6 +123,16 @@ async fn signing_out_ends_the_session_and_only_this_one() {
 }
 
 #[tokio::test]
+async fn an_api_token_survives_a_sign_out_made_with_it() {
+    let house = House::open().await;
+    let token = house.token("anna").await;
+    let (status, error) = house.send(&token, Method::DELETE, "/session", None).await;
+    assert_eq!((status, error["error"]["code"].as_str()), (StatusCode::FORBIDDEN, Some("not_a_session")));
+    let (status, _) = house.send(&token, Method::GET, "/me", None).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn whoever_left_the_site_has_lost_every_session() {
     let house = House::open().await;
     let (token, cookie) = (house.token("anna").await, house.cookie("anna").await);
