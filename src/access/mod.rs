@@ -94,6 +94,8 @@ mod tests {
                 sip_ha1: None,
                 skills: Default::default(),
                 record: true,
+                codecs: crate::site::USER_CODECS.to_vec(),
+                srtp: crate::site::Srtp::Off,
             };
             site.users.insert(user.login.clone(), user);
         }

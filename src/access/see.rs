@@ -93,6 +93,8 @@ pub fn sees_event(viewer: &Viewer, event: &Event) -> bool {
         | EventKind::RecordingPaused(_)
         | EventKind::RecordingResumed(_)
         | EventKind::RecordingReady(_)
-        | EventKind::RecordingFailed(_) => false,
+        | EventKind::RecordingFailed(_)
+        | EventKind::CallLegLost(_)
+        | EventKind::CallLegReturned(_) => false,
     }
 }

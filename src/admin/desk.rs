@@ -96,6 +96,8 @@ impl Desk {
             sip_ha1: None,
             skills: std::collections::BTreeMap::new(),
             record: true,
+            codecs: Vec::new(),
+            srtp: site::Srtp::Off,
         };
         self.put_user(stored, item).await?;
         Ok(format!("{} added\n", user.login))

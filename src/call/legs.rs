@@ -1,5 +1,6 @@
 //! The parties of one call and how far each has come. Bookkeeping only: `machine` decides.
 
+use super::absence::Absence;
 use crate::types::{AgentId, LegId, LegRole, LegState, LegView, Party, TrunkId, Wall};
 
 /// A caller who waits for hours is offered many times. Past this, the oldest leg that ended unanswered is forgotten.
@@ -31,6 +32,8 @@ pub(super) struct Leg {
     pub is_silent: bool,
     /// Their side put us on hold.
     pub is_holding: bool,
+    /// A browser that fell silent without leaving.
+    pub away: Option<Absence>,
 }
 
 impl Leg {
@@ -47,6 +50,7 @@ impl Leg {
             ended_at: None,
             is_silent: false,
             is_holding: false,
+            away: None,
         }
     }
 

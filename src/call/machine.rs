@@ -247,6 +247,8 @@ impl Call {
             Input::LegHeld { leg } => self.leg_held(turn, leg),
             Input::LegResumed { leg } => self.leg_resumed(turn, leg),
             Input::RtpSilent { leg } => self.leg_is_silent(turn, leg),
+            Input::LegAway { leg } => self.leg_is_away(turn, leg),
+            Input::LegBack { leg } => self.leg_is_back(turn, leg),
             Input::RtpHeard { leg } => {
                 self.legs.get_mut(leg).ok_or(Odd)?.is_silent = false;
                 Ok(())
@@ -288,9 +290,13 @@ impl Call {
             Phase::Asking { until } => Some(self.longest_until.min(*until)),
             Phase::Seeking(seek) => {
                 let announced = self.announcement.until();
-                seek.offers.iter().map(Offer::until).chain(announced).chain([self.longest_until]).min()
+                let absent = self.next_absence_deadline();
+                seek.offers.iter().map(Offer::until).chain(announced).chain(absent).chain([self.longest_until]).min()
             }
-            Phase::Talking { .. } => self.next_supervisors_deadline().into_iter().chain([self.longest_until]).min(),
+            Phase::Talking { .. } => {
+                let others = self.next_supervisors_deadline().into_iter().chain(self.next_absence_deadline());
+                others.chain([self.longest_until]).min()
+            }
             Phase::Ended(end) => (!end.is_finished).then_some(end.linger_until),
         }
     }
@@ -334,6 +340,9 @@ impl Call {
             }
             Phase::Talking { .. } => self.pass_supervisors_deadlines(turn),
             Phase::Asking { .. } => {}
+        }
+        if matches!(self.phase, Phase::Seeking(_) | Phase::Talking { .. }) {
+            self.pass_absence_deadlines(turn);
         }
     }
 }

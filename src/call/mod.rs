@@ -2,6 +2,7 @@
 //! SDP, queues' inner order or how a number was resolved. `engine`'s call task feeds it `Input`s, carries its `Effect`s
 //! out in order, and calls it again at `next_deadline()`.
 
+mod absence;
 mod audio;
 mod ending;
 mod happenings;

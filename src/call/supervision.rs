@@ -78,7 +78,7 @@ impl Call {
     }
 
     /// Sends them away: all when the call ends, one whose phone rang out, one who asked.
-    fn dismiss(&mut self, turn: &mut Turn, place: usize, cause: EndCause) {
+    pub(super) fn dismiss(&mut self, turn: &mut Turn, place: usize, cause: EndCause) {
         let it = self.supervisors.remove(place);
         let Some(leg) = self.legs.get_mut(it.leg) else { return };
         let was_in = leg.step == LegStep::Answered;

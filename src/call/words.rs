@@ -318,6 +318,10 @@ pub enum Input {
     RtpSilent { leg: LegId },
     /// RTP of a silent leg came back.
     RtpHeard { leg: LegId },
+    /// Nothing at all comes from the leg's browser any more. It may come back.
+    LegAway { leg: LegId },
+    /// The browser is there again, or another one of the same person in its place.
+    LegBack { leg: LegId },
     /// The floor leases an agent. The call confirms with `ConfirmGrant` when it dials.
     Granted { grant: GrantId, person: Person, ring: Duration },
     /// The floor took the agent back: the offer is over and nothing is owed to the floor.
@@ -353,6 +357,8 @@ impl Input {
             Input::LegResumed { .. } => "leg_resumed",
             Input::RtpSilent { .. } => "rtp_silent",
             Input::RtpHeard { .. } => "rtp_heard",
+            Input::LegAway { .. } => "leg_away",
+            Input::LegBack { .. } => "leg_back",
             Input::Granted { .. } => "granted",
             Input::GrantRevoked { .. } => "grant_revoked",
             Input::QueueRefused { .. } => "queue_refused",
@@ -377,6 +383,8 @@ impl Input {
             | Input::LegResumed { leg }
             | Input::RtpSilent { leg }
             | Input::RtpHeard { leg }
+            | Input::LegAway { leg }
+            | Input::LegBack { leg }
             | Input::PromptEnded { leg } => Some(leg),
             _ => None,
         }
@@ -417,6 +425,8 @@ pub enum Effect {
     PlayRingback { leg: LegId },
     /// Hold music.
     PlayMusic { leg: LegId },
+    /// A sign that the line is not dead, while the other party is away.
+    PlayComfort { leg: LegId },
     /// Ends tone or music.
     StopPlaying { leg: LegId },
     /// Whom each of these legs hears from now on; legs that are not named go on as they were. Nobody: nothing but what

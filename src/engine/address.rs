@@ -42,6 +42,35 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// Every address of ours that a browser at `far` may reach, the best first: the one that faces it, and for a neighbour
+    /// our other interfaces, because its media may come by another network than its page did.
+    pub fn candidates(&self, far: IpAddr) -> Vec<IpAddr> {
+        let far = far.to_canonical();
+        let mut found = vec![self.facing(far)];
+        let is_neighbour = self.local.iter().any(|network| network.holds(SocketAddr::new(far, 0)));
+        if is_neighbour || self.advertise.is_none() {
+            found.extend(interfaces().into_iter().map(|(address, _)| address).filter(|address| is_told(*address)));
+        }
+        found.extend(self.advertise);
+        let mut seen = Vec::new();
+        found.retain(|address| {
+            let is_new = !seen.contains(address);
+            seen.push(*address);
+            is_new
+        });
+        found
+    }
+}
+
+/// Loopback is for whoever is faced by it; an address that holds on one link only cannot be written without its link.
+fn is_told(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local() && !address.is_unspecified(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local() && !address.is_unspecified(),
+    }
+}
+
 /// Asks the routing table by connecting a UDP socket, which sends nothing.
 fn interface_facing(far: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = if far.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -117,6 +146,18 @@ mod tests {
     fn loopback_is_faced_by_loopback_even_with_a_public_address() {
         let addresses = Addresses::new(Some([203, 0, 113, 9].into()), vec![Network::parse("127.0.0.0/8").unwrap()]);
         assert_eq!(addresses.facing([127, 0, 0, 1].into()), IpAddr::from([127, 0, 0, 1]));
+    }
+
+    #[test]
+    fn a_neighbours_browser_is_told_every_interface_and_a_stranger_only_the_public_address() {
+        let local = vec![Network::parse("127.0.0.0/8").unwrap()];
+        let addresses = Addresses::new(Some([203, 0, 113, 9].into()), local);
+        let near = addresses.candidates([127, 0, 0, 1].into());
+        assert_eq!(near[0], IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(near.last(), Some(&IpAddr::from([203, 0, 113, 9])));
+        let own = interfaces().into_iter().filter(|(address, _)| is_told(*address));
+        assert!(own.into_iter().all(|(address, _)| near.contains(&address)), "{near:?}");
+        assert_eq!(addresses.candidates([198, 51, 100, 1].into()), [IpAddr::from([203, 0, 113, 9])]);
     }
 
     #[test]

@@ -7,13 +7,15 @@ use tokio::sync::mpsc;
 
 use super::call_task::{self, ArrivedLeg, CallMessage, Client};
 use super::house::House;
+use super::legs::{page_of, spoken};
 use crate::call::{Arrival, Caller as CallCaller, Goal, Person};
 use crate::cards::Caller;
 use crate::clock;
-use crate::gateway::{self, caller_from_trunk, dialled};
+use crate::gateway::{self, Terms, caller_from_trunk, dialled};
 use crate::routing::{Plan, plan_dialled, plan_inbound};
 use crate::sip::endpoint::{Command, Origin};
 use crate::sip::wire::{Flow, HeaderName, Request, Status, Text};
+use crate::site::Site;
 use crate::types::{EndCause, Ids, LegId, Party};
 
 /// Starts the call of an INVITE. The error is the command that refuses the leg.
@@ -31,6 +33,8 @@ pub(super) fn receive(
     }
     let site = house.site.load();
     let user_part = dialled(request);
+    let agent = if let Origin::User(agent) = &origin { Some(agent.clone()) } else { None };
+    let terms = terms_of(&site, &origin);
     let (caller, from, plan, client, trunk) = match origin {
         Origin::Trunk(trunk) => {
             if !house.begin_on_trunk(&trunk) {
@@ -49,7 +53,8 @@ pub(super) fn receive(
             (CallCaller::Person(person), from, plan_dialled(&site, &user_part), None, None)
         }
     };
-    let plan = speakable(plan.by_a_trunk_with_room(|trunk| house.has_room_on_trunk(trunk)), offer.as_deref());
+    let plan = plan.by_a_trunk_with_room(|trunk| house.has_room_on_trunk(trunk));
+    let plan = speakable(plan, offer.as_deref(), &terms);
     let trunks = trunk.into_iter().chain(call_task::goal_trunk(&plan.goal)).collect();
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());
@@ -68,14 +73,35 @@ pub(super) fn receive(
         ids,
     };
     let max_forwards = request.headers.max_forwards().ok().flatten().unwrap_or(70);
-    let arrived = ArrivedLeg { leg, offer, far: flow.remote.ip(), max_forwards: max_forwards.saturating_sub(1) };
+    let contact = request.headers.contact().ok().flatten();
+    let arrived = ArrivedLeg {
+        leg,
+        offer,
+        far: flow.remote.ip(),
+        is_websocket: flow.transport.is_websocket(),
+        terms,
+        agent,
+        page: contact.map(|contact| page_of(&contact.uri)),
+        shows: Party { number: Some(arrival.to.clone()), display: None },
+        max_forwards: max_forwards.saturating_sub(1),
+    };
     Ok(call_task::arrive(house.clone(), arrival, arrived, Client { caller: client, source }, trunks))
 }
 
+/// What the caller may speak.
+fn terms_of(site: &Site, origin: &Origin) -> Terms {
+    let terms = match origin {
+        Origin::User(agent) => site.users.get(agent).map(Terms::of_user),
+        Origin::Trunk(trunk) => site.trunks.get(trunk).map(Terms::of_trunk),
+    };
+    spoken(terms.unwrap_or_default())
+}
+
 /// An offer that we cannot answer leads nowhere, and the call's end says so.
-fn speakable(mut plan: Plan, offer: Option<&[u8]>) -> Plan {
-    if offer.is_some_and(|offer| !gateway::is_answerable(offer)) {
-        plan.goal = Goal::Nowhere { cause: EndCause::NoCommonCodec, why: "the offer has no codec that we speak".into() };
+fn speakable(mut plan: Plan, offer: Option<&[u8]>, terms: &Terms) -> Plan {
+    if offer.is_some_and(|offer| !gateway::is_answerable(offer, terms)) {
+        let why = "the offer has no codec that we speak, or not the protection that is required".into();
+        plan.goal = Goal::Nowhere { cause: EndCause::NoCommonCodec, why };
     }
     plan
 }

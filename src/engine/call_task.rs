@@ -8,17 +8,18 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::house::House;
-use super::legs::Legs;
+use super::legs::{Legs, PageNews};
 use super::pops::{self, Showing};
 use super::{floor_task, sip_task, tasks, timer};
 use crate::call::{Arrival, Call, CallWish, Departure, Effect, Goal, Input, LegFailure, Origination, Refusal};
 use crate::cards::{Caller, Identity};
 use crate::clock;
 use crate::events::PopCaller;
+use crate::gateway::Terms;
 use crate::relay::MediaEvent;
 use crate::routing::FloorInput;
 use crate::sip::endpoint::{CommandError, Event};
-use crate::types::{AgentId, CallId, CallView, LegId, PopId, QueueId, RecordingId, Time, TrunkId};
+use crate::types::{AgentId, CallId, CallView, LegId, Party, PopId, QueueId, RecordingId, Time, TrunkId};
 
 /// What a call's task is told.
 #[derive(Debug)]
@@ -32,6 +33,11 @@ pub(super) enum CallMessage {
     Media {
         leg: LegId,
         event: MediaEvent,
+    },
+    /// Of the pages of the person whose browser the leg is in.
+    Page {
+        leg: LegId,
+        news: PageNews,
     },
     Input(Input),
     /// Answered with the call as it is after the wish.
@@ -50,6 +56,13 @@ pub(super) struct ArrivedLeg {
     pub leg: LegId,
     pub offer: Option<Bytes>,
     pub far: IpAddr,
+    pub is_websocket: bool,
+    pub terms: Terms,
+    /// Whose phone it is, when it is one of our people's, and what names its page when it is a browser.
+    pub agent: Option<AgentId>,
+    pub page: Option<String>,
+    /// Whom the phone shows as the other party.
+    pub shows: Party,
     pub max_forwards: u8,
 }
 
@@ -79,7 +92,7 @@ pub(super) fn arrive(
     let id = arrival.call;
     house.calls.enter(id, inbox.clone(), trunks);
     let mut task = CallTask::new(house, id, inbox.clone(), client, arrived.max_forwards);
-    task.legs.arrived(arrived.leg, arrived.offer, arrived.far);
+    task.legs.arrived(arrived);
     tasks::spawn("call", async move {
         let (call, effects) = Call::arrived(clock::now(), clock::wall(), arrival);
         task.run(call, effects, messages, None).await;
@@ -222,25 +235,37 @@ impl CallTask {
             CallMessage::Asked { .. } => None,
             CallMessage::Identified(identity) => Some(self.identified(identity)),
             CallMessage::NotDialled { leg, error } => {
-                self.legs.close(leg);
+                if let Some(returning) = self.legs.returning_by(leg) {
+                    self.legs.forget_return(returning);
+                    return None;
+                }
+                self.legs.close(leg).await;
                 Some(Input::LegFailed { leg, failure: not_dialled(error) })
             }
-            CallMessage::Media { leg, event } => self.heard(leg, event),
+            CallMessage::Media { leg, event } => self.heard(leg, event).await,
+            CallMessage::Page { leg, news } => self.legs.page_news(leg, news).await,
             CallMessage::Sip(event) => self.legs.read(event).await,
         }
     }
 
-    fn heard(&self, leg: LegId, event: MediaEvent) -> Option<Input> {
+    async fn heard(&mut self, leg: LegId, event: MediaEvent) -> Option<Input> {
+        // A line that is opened or closed beside the one in use has nothing to say.
+        if !self.legs.is_in_use(leg, event.media()) {
+            return None;
+        }
         match event {
             MediaEvent::Silent { .. } => Some(Input::RtpSilent { leg }),
             MediaEvent::FirstPacket { .. } => Some(Input::RtpHeard { leg }),
             MediaEvent::PlayEnded { .. } if self.announced == Some(leg) => Some(Input::PromptEnded { leg }),
             MediaEvent::PlayEnded { .. } | MediaEvent::Digit { .. } | MediaEvent::Closed { .. } => None,
-            MediaEvent::Secured { .. }
-            | MediaEvent::Distrusted { .. }
-            | MediaEvent::Faint { .. }
-            | MediaEvent::Back { .. }
-            | MediaEvent::Lost { .. } => None,
+            MediaEvent::Secured { .. } => None,
+            MediaEvent::Distrusted { .. } => {
+                tracing::warn!(call.id = %self.id, "call {}: a browser's certificate is not the one that its SDP announced", self.id);
+                None
+            }
+            MediaEvent::Faint { .. } => self.legs.faint(leg).await,
+            MediaEvent::Back { .. } => self.legs.back(leg).await,
+            MediaEvent::Lost { .. } => self.legs.lost(leg).await,
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use super::call_task::CallMessage;
+use super::legs::PageNews;
 use crate::media::codec::Codec;
 use crate::media::quality::LegStats;
 use crate::relay::{MediaEvent, MediaId};
@@ -54,6 +55,8 @@ pub(super) struct ClosedLeg {
 struct Maps {
     calls: HashMap<CallId, Entry>,
     media: HashMap<MediaId, MediaOwner>,
+    /// Legs in browsers, by whose pages they are.
+    pages: HashMap<AgentId, Vec<(mpsc::Sender<CallMessage>, LegId)>>,
     recordings: HashMap<RecordingId, Address>,
     /// Of which nothing may stay once they are finished.
     discarded: HashSet<RecordingId>,
@@ -134,6 +137,39 @@ impl Calls {
             metrics::counter!("perezvon_call_inbox_full_total", "from" => "media").increment(1);
         }
         None
+    }
+
+    /// Media that was closed before anything was agreed about it.
+    pub fn forget_media(&self, media: MediaId) {
+        self.maps().media.remove(&media);
+    }
+
+    /// News of this person's pages concern the leg from now on.
+    pub fn watch_pages(&self, agent: AgentId, inbox: mpsc::Sender<CallMessage>, leg: LegId) {
+        let mut maps = self.maps();
+        let watching = maps.pages.entry(agent).or_default();
+        watching.retain(|(_, its)| *its != leg);
+        watching.push((inbox, leg));
+    }
+
+    pub fn forget_pages(&self, agent: &AgentId, leg: LegId) {
+        let mut maps = self.maps();
+        if let Some(watching) = maps.pages.get_mut(agent) {
+            watching.retain(|(_, its)| *its != leg);
+            if watching.is_empty() {
+                maps.pages.remove(agent);
+            }
+        }
+    }
+
+    /// A call whose inbox is full misses it; a page that finds no call back registers again.
+    pub fn tell_pages(&self, agent: &AgentId, news: &PageNews) {
+        let watching = self.maps().pages.get(agent).cloned().unwrap_or_default();
+        for (inbox, leg) in watching {
+            if inbox.try_send(CallMessage::Page { leg, news: news.clone() }).is_err() {
+                metrics::counter!("perezvon_call_inbox_full_total", "from" => "sip").increment(1);
+            }
+        }
     }
 
     pub fn address_recording(&self, recording: RecordingId, address: Address) {

@@ -51,7 +51,8 @@ impl CallTask {
             Effect::Announce { leg } => self.announce(leg),
             Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
             Effect::PlayMusic { leg } => self.legs.play(leg, PlayKind::Music),
-            Effect::StopPlaying { leg } => self.legs.media(leg, |media| MediaCommand::Stop { media }),
+            Effect::PlayComfort { leg } => self.legs.play(leg, PlayKind::Comfort),
+            Effect::StopPlaying { leg } => self.legs.stop_playing(leg),
             Effect::Hear(changed) => self.legs.hear(changed),
 
             Effect::Identify { who } => self.identify(&who),
@@ -68,7 +69,7 @@ impl CallTask {
                     let gated = self.house.recorder.gate(running.key, captures, clock::now());
                     if gated.is_err() && !captures {
                         tracing::error!(recording.id = %running.id, "recording {} could not be paused, and ends here", running.id);
-                        self.legs.media(running.leg, |media| MediaCommand::Untap { media });
+                        self.legs.untap(running.leg);
                     }
                 }
             }
@@ -185,7 +186,7 @@ impl CallTask {
 
     fn end_recording(&mut self, keep: bool) {
         let Some(running) = self.recording.take() else { return };
-        self.legs.media(running.leg, |media| MediaCommand::Untap { media });
+        self.legs.untap(running.leg);
         if !keep {
             self.house.calls.discard_recording(running.id);
         }

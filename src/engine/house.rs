@@ -28,6 +28,8 @@ use crate::types::TrunkId;
 pub(super) struct Sounds {
     pub ringback: Arc<Sound>,
     pub music: Arc<Sound>,
+    /// While the other party is away.
+    pub comfort: Arc<Sound>,
     /// "This call is recorded", by language.
     pub recorded: HashMap<Language, Arc<Sound>>,
 }

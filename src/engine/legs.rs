@@ -1,9 +1,12 @@
-//! The legs of one call between SIP and the media threads: each has a session (what was offered and agreed), a pair of
-//! RTP ports once it needs one, and a peer while it is bridged. Reads SIP events into the call's words (`far_end`)
-//! and writes the call's wishes as SIP commands (`dial` for new legs). It does not decide who is in the call.
+//! The legs of one call between SIP and the media threads: each has lines (media of ours with the session that was offered
+//! and agreed) once it needs them, and others whom it hears. Reads SIP events into the call's words (`far_end`) and writes
+//! the call's wishes as SIP commands (`dial` for new legs). It does not decide who is in the call.
 
 mod dial; //    sending INVITEs
 mod far_end; // reading what comes back
+mod leg; //     one leg as data
+mod lines; //   media and sessions
+mod page; //    browsers that come back
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,48 +15,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::call_task::CallMessage;
+use super::call_task::{ArrivedLeg, CallMessage};
 use super::calls::ClosedLeg;
 use super::house::House;
 use super::sip_task::Order;
 use crate::call::LegFailure;
 use crate::clock;
 use crate::gateway;
-use crate::gateway::sdp::{Direction, LocalMedia, MediaSession, RemoteMedia, Wanted};
+use crate::gateway::sdp::{Direction, FarEnd, RemoteMedia, Wanted};
 use crate::media::codec::Codec;
-use crate::relay::{self, MediaCommand, MediaPort, PlayKind};
-use crate::sip::endpoint::{Body, Command};
+use crate::relay::{MediaCommand, MediaId, PlayKind};
+use crate::sip::endpoint::{Body, Command, Offered};
 use crate::sip::wire::{HeaderName, Status, Text};
 use crate::site::Target;
-use crate::types::{CallId, EndCause, LegId, Party, Time, TrunkId};
+use crate::types::{CallId, EndCause, LegId, Party, TrunkId};
+use leg::{Came, Leg};
+pub(super) use lines::spoken;
+pub(super) use page::{PageNews, page_of};
 
 /// Told to phones that stop ringing because another one answered (RFC 3326).
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
-
-struct Leg {
-    /// Made with the ports.
-    session: Option<MediaSession>,
-    port: Option<MediaPort>,
-    /// Our answer to the INVITE's offer: the 183 and the 200 carry the same.
-    answer: Option<Bytes>,
-    /// Whom our SDP must be reachable for.
-    far: IpAddr,
-    /// The INVITE's offer, of a leg that arrived.
-    offer: Option<Bytes>,
-    /// Our SDP is the offer, the ACK brings the answer.
-    offered_in_answer: bool,
-    is_answered: bool,
-    began: Time,
-    /// The phone whose early media we hear.
-    early_fork: Option<u16>,
-    trunk: Option<Dialling>,
-    /// Whom it heard first when it last heard anybody.
-    heard_first: Option<LegId>,
-    /// Whom it talks with.
-    peer: Option<LegId>,
-    /// Our answer to the leg's re-INVITE, held back until the peer has agreed to the same change.
-    held_answer: Option<Bytes>,
-}
 
 /// A trunk being tried: what is left to try.
 struct Dialling {
@@ -68,41 +49,8 @@ pub(super) struct Legs {
     house: Arc<House>,
     call: CallId,
     inbox: mpsc::Sender<CallMessage>,
+    /// By the call's names for them.
     legs: HashMap<LegId, Leg>,
-}
-
-impl Leg {
-    fn new(far: IpAddr) -> Leg {
-        Leg {
-            session: None,
-            port: None,
-            answer: None,
-            far,
-            offer: None,
-            offered_in_answer: false,
-            is_answered: false,
-            began: clock::now(),
-            early_fork: None,
-            trunk: None,
-            heard_first: None,
-            peer: None,
-            held_answer: None,
-        }
-    }
-
-    fn remote(&self) -> Option<&RemoteMedia> {
-        self.session.as_ref().and_then(MediaSession::remote)
-    }
-
-    /// The far end's answer to our offer; false when it cannot be used.
-    fn take_answer(&mut self, sdp: &[u8]) -> bool {
-        let Ok(text) = std::str::from_utf8(sdp) else { return false };
-        self.session.as_mut().is_some_and(|session| session.accept_answer(text).is_ok())
-    }
-
-    fn offer(&mut self, direction: Direction) -> Option<Bytes> {
-        self.session.as_mut().map(|session| Bytes::from(session.offer(direction)))
-    }
 }
 
 impl Legs {
@@ -111,20 +59,28 @@ impl Legs {
     }
 
     /// A leg came with an INVITE.
-    pub fn arrived(&mut self, leg: LegId, offer: Option<Bytes>, far: IpAddr) {
-        self.legs.insert(leg, Leg { offer, ..Leg::new(far) });
+    pub fn arrived(&mut self, arrived: ArrivedLeg) {
+        let ArrivedLeg { leg: id, offer, far, is_websocket, terms, agent, page, shows, .. } = arrived;
+        let far_end = offer.as_ref().and_then(|offer| gateway::Offer::read(offer)).map(|offer| offer.far_end);
+        let kind = match far_end {
+            Some(FarEnd::Browser) => Offered::Browser,
+            None if is_websocket => Offered::Browser,
+            Some(FarEnd::Phone) | None => Offered::Phone,
+        };
+        self.legs.insert(id, Leg { offer, came: Some(Came { kind, far, page }), ..Leg::new(id, terms, agent, shows) });
     }
 
     // What the call wants.
 
     pub async fn ring(&mut self, leg: LegId) {
-        self.order(Command::Progress { leg, status: Status::RINGING, body: None }).await;
+        self.order(Command::Progress { leg: self.sip(leg), status: Status::RINGING, body: None }).await;
     }
 
     pub async fn start_early_media(&mut self, leg: LegId) -> Result<(), LegFailure> {
         match self.agree(leg)? {
             Some(sdp) => {
-                self.order(Command::Progress { leg, status: Status::SESSION_PROGRESS, body: Some(Body::sdp(sdp)) }).await
+                let (leg, body) = (self.sip(leg), Some(Body::sdp(sdp)));
+                self.order(Command::Progress { leg, status: Status::SESSION_PROGRESS, body }).await;
             }
             // Without an offer there is nothing to answer early: the caller hears its own ringback.
             None => self.ring(leg).await,
@@ -137,84 +93,104 @@ impl Legs {
             Some(sdp) => sdp,
             None => self.offer_in_answer(leg)?,
         };
-        if let Some(leg) = self.legs.get_mut(&leg) {
+        let page = self.legs.get_mut(&leg).and_then(|leg| {
             leg.is_answered = true;
-        }
-        self.order(Command::Answer { leg, body: Some(Body::sdp(sdp)) }).await;
+            leg.came.as_mut()?.page.take()
+        });
+        self.watch_page(leg, page);
+        self.order(Command::Answer { leg: self.sip(leg), body: Some(Body::sdp(sdp)) }).await;
         Ok(())
     }
 
     pub async fn reject(&mut self, leg: LegId, cause: EndCause) {
-        self.close(leg);
+        let sip = self.sip(leg);
+        self.close(leg).await;
         let headers = match cause {
             EndCause::Overload | EndCause::Shutdown => vec![(HeaderName::RetryAfter, Text::constant("5"))],
             _ => Vec::new(),
         };
-        self.order(Command::Reject { leg, status: gateway::status_for(cause), phrase: None, headers }).await;
+        self.order(Command::Reject { leg: sip, status: gateway::status_for(cause), phrase: None, headers }).await;
     }
 
     pub async fn cancel(&mut self, leg: LegId, elsewhere: bool) {
-        self.close(leg);
+        let sip = self.sip(leg);
+        self.close(leg).await;
         let reason = elsewhere.then(|| Text::constant(ELSEWHERE));
-        self.order(Command::Cancel { leg, reason }).await;
+        self.order(Command::Cancel { leg: sip, reason }).await;
     }
 
     pub async fn hang_up(&mut self, leg: LegId, cause: EndCause) {
-        self.close(leg);
-        self.order(Command::Bye { leg, reason: gateway::reason_for(cause).map(Text::constant) }).await;
-    }
-
-    /// The codec that some leg of the call already speaks comes first, so that nothing has to be transcoded; else the
-    /// caller's own order.
-    fn preferred_codecs(&self) -> Vec<Codec> {
-        let mut codecs: Vec<Codec> = self.agreed_codec().into_iter().collect();
-        let offered = self.legs.values().find_map(|leg| leg.offer.as_ref());
-        codecs.extend(offered.map(|sdp| gateway::offered_codecs(sdp)).unwrap_or_default());
-        codecs.extend([Codec::Pcma, Codec::Pcmu]);
-        let mut seen = Vec::new();
-        codecs.retain(|codec| {
-            !seen.contains(codec) && {
-                seen.push(*codec);
-                true
-            }
-        });
-        codecs
-    }
-
-    fn agreed_codec(&self) -> Option<Codec> {
-        self.legs.values().find_map(|leg| leg.remote().map(|remote| remote.codec))
+        let sip = self.sip(leg);
+        self.close(leg).await;
+        self.order(Command::Bye { leg: sip, reason: gateway::reason_for(cause).map(Text::constant) }).await;
     }
 
     // Media.
 
-    pub fn media(&self, leg: LegId, command: impl FnOnce(crate::relay::MediaId) -> MediaCommand) {
-        if let Some(port) = self.legs.get(&leg).and_then(|leg| leg.port) {
-            self.relay(command(port.id));
+    pub fn media(&self, leg: LegId, command: impl FnOnce(MediaId) -> MediaCommand) {
+        if let Some(media) = self.legs.get(&leg).and_then(Leg::media) {
+            self.relay(command(media));
         }
     }
 
-    pub fn play(&self, leg: LegId, kind: PlayKind) {
+    /// Whether an event of that media concerns the leg now.
+    pub fn is_in_use(&self, leg: LegId, media: MediaId) -> bool {
+        self.legs.get(&leg).and_then(Leg::media) == Some(media)
+    }
+
+    pub fn play(&mut self, leg: LegId, kind: PlayKind) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.playing = Some(kind);
+        }
+        self.play_sound(leg, kind);
+    }
+
+    fn play_sound(&self, leg: LegId, kind: PlayKind) {
         let sounds = &self.house.sounds;
-        let sound = if kind == PlayKind::Ringback { sounds.ringback.clone() } else { sounds.music.clone() };
+        let sound = match kind {
+            PlayKind::Ringback => sounds.ringback.clone(),
+            PlayKind::Comfort => sounds.comfort.clone(),
+            PlayKind::Music | PlayKind::Prompt => sounds.music.clone(),
+        };
         self.media(leg, |media| MediaCommand::Play { media, sound, repeat: true, kind });
     }
 
+    pub fn stop_playing(&mut self, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.playing = None;
+        }
+        self.media(leg, |media| MediaCommand::Stop { media });
+    }
+
     pub fn tap(&mut self, leg: LegId, key: u32) {
-        // The recording starts with our answer, so the ports may have to be taken for it.
-        if let Err(failure) = self.take_ports(leg) {
+        // The recording starts with our answer, so the line may have to be opened for it.
+        if let Err(failure) = self.take_line(leg) {
             tracing::error!(call.id = %self.call, ?failure, "call {}: no ports for a recorded leg", self.call);
         }
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.tap = Some(key);
+        }
         self.media(leg, |media| MediaCommand::Tap { media, key });
+    }
+
+    pub fn untap(&mut self, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.tap = None;
+        }
+        self.media(leg, |media| MediaCommand::Untap { media });
     }
 
     /// Whom each of these legs hears from now on.
     pub fn hear(&mut self, changed: Vec<(LegId, Vec<LegId>)>) {
         for (id, sources) in changed {
-            let ports = sources.iter().filter_map(|source| self.legs.get(source)?.port.map(|port| port.id)).collect();
-            self.media(id, |media| MediaCommand::Hear { media, sources: ports });
-            if let (Some(leg), Some(first)) = (self.legs.get_mut(&id), sources.first()) {
+            self.tell_hears(id, &sources);
+            let Some(leg) = self.legs.get_mut(&id) else { continue };
+            if let Some(first) = sources.first() {
                 leg.heard_first = Some(*first);
+                // The media thread ends it by itself.
+                leg.playing = None;
             }
+            leg.hears = sources;
         }
         // Two who hear each other first are a conversation, also while one holds; a supervisor is nobody's peer.
         let firsts: HashMap<LegId, Option<LegId>> = self.legs.iter().map(|(id, leg)| (*id, leg.heard_first)).collect();
@@ -223,27 +199,13 @@ impl Legs {
         }
     }
 
-    /// Gives the leg its ports and its session, at the first need.
-    fn take_ports(&mut self, id: LegId) -> Result<(), LegFailure> {
-        let codecs = self.preferred_codecs();
-        let Some(leg) = self.legs.get_mut(&id) else { return Err(LegFailure::Unreachable) };
-        let port = match leg.port {
-            Some(port) => port,
-            None => {
-                let port = self.house.relay.open(thread_hint(self.call)).map_err(|error| {
-                    tracing::error!(call.id = %self.call, "call {}: {error}", self.call);
-                    LegFailure::Overload
-                })?;
-                self.house.calls.attach_media(port.id, self.inbox.clone(), id);
-                *leg.port.insert(port)
-            }
-        };
-        if leg.session.is_none() {
-            let address = self.house.addresses.facing(leg.far);
-            let local = LocalMedia { address, rtp_port: port.rtp_port, rtcp_port: port.rtcp_port };
-            leg.session = Some(MediaSession::new(u64::from(rand::random::<u32>()), local, &codecs));
+    /// Gives a leg that arrived its line, at the first need.
+    fn take_line(&mut self, id: LegId) -> Result<(), LegFailure> {
+        let leg = self.legs.get(&id).ok_or(LegFailure::Unreachable)?;
+        match &leg.came {
+            Some(Came { kind, far, .. }) if leg.lines.is_empty() => self.open_line(id, *kind, *far),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Our answer to the offer of an arrived leg, made once and repeated in the 200; `None` when there was no offer.
@@ -253,8 +215,8 @@ impl Legs {
             return Ok(leg.answer.clone());
         }
         let Some(offer) = leg.offer.clone() else { return Ok(None) };
-        let codec = self.agreed_codec();
-        self.take_ports(id)?;
+        let codec = self.spoken_codec(id);
+        self.take_line(id)?;
         let answer = self.answer_offer(id, &offer, codec).ok_or(LegFailure::NoCommonCodec)?;
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.answer = Some(answer.clone());
@@ -265,8 +227,13 @@ impl Legs {
 
     fn answer_offer(&mut self, id: LegId, offer: &[u8], codec: Option<Codec>) -> Option<Bytes> {
         let text = std::str::from_utf8(offer).ok()?;
-        let session = self.legs.get_mut(&id)?.session.as_mut()?;
-        match session.answer(text, Wanted { direction: Direction::SendRecv, codec }) {
+        let line = self.legs.get_mut(&id)?.line_mut()?;
+        if line.session.restarts_ice(text)
+            && let Ok(ice) = self.house.relay.restart_ice(line.media)
+        {
+            line.session.set_ice(lines::ice_of(ice));
+        }
+        match line.session.answer(text, Wanted { direction: Direction::SendRecv, codec }) {
             Ok(answer) => Some(answer.sdp.into()),
             Err(error) => {
                 tracing::debug!(call.id = %self.call, "call {}: offer refused: {error}", self.call);
@@ -276,18 +243,21 @@ impl Legs {
     }
 
     fn offer_in_answer(&mut self, id: LegId) -> Result<Bytes, LegFailure> {
-        self.take_ports(id)?;
+        self.take_line(id)?;
         let leg = self.legs.get_mut(&id).ok_or(LegFailure::Unreachable)?;
         leg.offered_in_answer = true;
         leg.offer(Direction::SendRecv).ok_or(LegFailure::Overload)
     }
 
-    /// Tells the media thread where the far end is now.
-    fn connect(&self, id: LegId) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        if let (Some(port), Some(remote)) = (leg.port, leg.remote()) {
-            self.relay(MediaCommand::Connect { media: port.id, remote: remote_media(remote) });
-        }
+    /// What the endpoint calls the leg.
+    fn sip(&self, id: LegId) -> LegId {
+        self.legs.get(&id).map_or(id, |leg| leg.sip)
+    }
+
+    /// What the call calls a leg of the endpoint.
+    fn named(&self, sip: LegId) -> Option<LegId> {
+        let has_kept_its_name = self.legs.get(&sip).is_some_and(|leg| leg.sip == sip);
+        if has_kept_its_name { Some(sip) } else { self.legs.iter().find(|(_, leg)| leg.sip == sip).map(|(id, _)| *id) }
     }
 
     fn relay(&self, command: MediaCommand) {
@@ -305,6 +275,8 @@ impl Legs {
     /// What is known of the leg's media when it closes.
     fn closed(&self, id: LegId, leg: &Leg) -> ClosedLeg {
         let remote = leg.remote();
+        let far = leg.line().map(|line| line.far);
+        let is_elsewhere = |remote: &RemoteMedia| Some(remote.rtp.ip()) != far && is_private(remote.rtp.ip());
         ClosedLeg {
             call: self.call,
             leg: id,
@@ -313,17 +285,28 @@ impl Legs {
             was_answered: leg.is_answered,
             should_send: remote.is_some_and(RemoteMedia::sends),
             should_hear: remote.is_some_and(RemoteMedia::receives),
-            named_private_address: remote.is_some_and(|remote| remote.rtp.ip() != leg.far && is_private(remote.rtp.ip())),
+            named_private_address: remote.is_some_and(is_elsewhere),
         }
     }
 
-    /// Gives the leg's ports back and forgets it.
-    pub fn close(&mut self, id: LegId) {
+    /// Gives the leg's media back and forgets it.
+    pub async fn close(&mut self, id: LegId) {
+        if let Some(sip) = self.abandon_return(id) {
+            self.order(Command::Cancel { leg: sip, reason: None }).await;
+        }
+        self.let_go(id);
+    }
+
+    fn let_go(&mut self, id: LegId) {
         let Some(leg) = self.legs.remove(&id) else { return };
         let closed = self.closed(id, &leg);
-        if let Some(port) = leg.port {
-            self.relay(MediaCommand::Close { media: port.id });
-            self.house.calls.detach_media(port.id, closed);
+        if let Some(media) = leg.media() {
+            self.relay(MediaCommand::Close { media });
+            self.house.calls.detach_media(media, closed);
+            self.drop_lines(leg.lines.into_iter().filter(|line| line.media != media));
+        }
+        if let Some(agent) = &leg.agent {
+            self.house.calls.forget_pages(agent, id);
         }
         if let Some(peer) = leg.peer.and_then(|peer| self.legs.get_mut(&peer)) {
             peer.peer = None;
@@ -331,11 +314,16 @@ impl Legs {
         }
     }
 
-    /// The call is over. Returns the legs that were still there.
+    /// The call is over. Returns the legs that were still there, as the endpoint calls them.
     pub fn close_all(&mut self) -> Vec<LegId> {
         let ids: Vec<LegId> = self.legs.keys().copied().collect();
-        ids.iter().for_each(|leg| self.close(*leg));
-        ids
+        let mut forgotten = Vec::with_capacity(ids.len());
+        for id in ids {
+            forgotten.push(self.sip(id));
+            forgotten.extend(self.abandon_return(id));
+            self.let_go(id);
+        }
+        forgotten
     }
 }
 
@@ -344,27 +332,5 @@ fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
         IpAddr::V6(v6) => v6.is_unique_local(),
-    }
-}
-
-/// All legs of a call on one media thread, so that its audio need not cross threads.
-fn thread_hint(call: CallId) -> u64 {
-    let (high, low) = call.0.as_u64_pair();
-    high ^ low
-}
-
-fn remote_media(remote: &RemoteMedia) -> relay::RemoteMedia {
-    relay::RemoteMedia {
-        rtp: remote.rtp,
-        rtcp: remote.rtcp,
-        rtcp_mux: remote.rtcp_mux,
-        codec: remote.codec,
-        payload_type: remote.payload_type,
-        other_formats: Vec::new(),
-        dtmf: remote.dtmf_payload_type.map(|payload_type| (payload_type, 8000)),
-        dtmf_inband: false,
-        sends: remote.sends(),
-        receives: remote.receives(),
-        secure: relay::Secure::None,
     }
 }

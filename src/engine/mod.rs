@@ -43,6 +43,7 @@ pub use sip_door::{LineClosed, SipDoor, SipLine};
 
 use crate::call::{Input, Limits};
 use crate::media::sound::Sound;
+use crate::media::tones;
 use crate::recording::{Recorder, RecorderConfig, RecordingError, Repaired};
 use crate::relay::{Relay, RelayConfig, RelayError};
 use crate::sip::endpoint::{Endpoint, EndpointConfig};
@@ -138,6 +139,7 @@ impl Engine {
             sounds: Sounds {
                 ringback: Arc::new(parts.ringback),
                 music: Arc::new(parts.music),
+                comfort: Arc::new(Sound::from_pcm(&tones::comfort())),
                 recorded: parts.recorded.into_iter().map(|(language, sound)| (language, Arc::new(sound))).collect(),
             },
             limits: parts.limits,

@@ -2,26 +2,41 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::types::AgentId;
 
-/// The newest registration of each person. At most one entry a person of the site.
+/// The newest registration of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct At {
+    pub phone: Option<IpAddr>,
+    pub browser: Option<IpAddr>,
+}
+
+/// Where everyone is. At most one entry a person of the site.
 #[derive(Default)]
 pub(super) struct Phones {
-    newest: Mutex<HashMap<AgentId, IpAddr>>,
+    newest: Mutex<HashMap<AgentId, At>>,
 }
 
 impl Phones {
-    pub fn registered(&self, agent: AgentId, from: IpAddr) {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).insert(agent, from);
+    fn newest(&self) -> MutexGuard<'_, HashMap<AgentId, At>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn registered(&self, agent: AgentId, at: At) {
+        self.newest().insert(agent, at);
     }
 
     pub fn gone(&self, agent: &AgentId) {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).remove(agent);
+        self.newest().remove(agent);
     }
 
-    pub fn of(&self, agent: &AgentId) -> Option<IpAddr> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).get(agent).copied()
+    pub fn of(&self, agent: &AgentId) -> Option<At> {
+        self.newest().get(agent).copied()
+    }
+
+    pub fn has_browser(&self, agent: &AgentId) -> bool {
+        self.of(agent).is_some_and(|at| at.browser.is_some())
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 use super::arrivals;
 use super::call_task::CallMessage;
 use super::house::House;
+use super::legs::{PageNews, page_of};
+use super::phones::At;
 use super::{tasks, timer};
 use crate::clock;
 use crate::routing::FloorInput;
@@ -138,9 +140,8 @@ impl SipTask {
                 }
             }
             Event::Registered { user, phone, browser, .. } => {
-                if let Some(newest) = phone.or(browser) {
-                    self.house.phones.registered(user.clone(), newest.ip());
-                }
+                let ip = |address: Option<std::net::SocketAddr>| address.map(|address| address.ip());
+                self.house.phones.registered(user.clone(), At { phone: ip(phone), browser: ip(browser) });
                 self.tell_floor(FloorInput::Registered { agent: user });
             }
             Event::Unregistered { user } => {
@@ -164,7 +165,9 @@ impl SipTask {
                     "{source} is no longer banned; {refused} of its requests were refused"
                 );
             }
-            Event::BrowserCame { .. } | Event::OptionsAnswered { .. } => {}
+            Event::BrowserCame { user, contact } => self.house.calls.tell_pages(&user, &PageNews::Came(page_of(&contact))),
+            Event::BrowserGone { user, contact } => self.house.calls.tell_pages(&user, &PageNews::Gone(page_of(&contact))),
+            Event::OptionsAnswered { .. } => {}
             event => self.tell_call(event),
         }
     }
@@ -203,7 +206,7 @@ fn tell(inbox: &mpsc::Sender<CallMessage>, message: CallMessage) {
 }
 
 /// The leg that an event names, and whether it is the leg's last.
-fn leg_of(event: &Event) -> Option<(LegId, bool)> {
+pub(super) fn leg_of(event: &Event) -> Option<(LegId, bool)> {
     match event {
         Event::Cancelled { leg, .. } | Event::AckTimeout { leg } | Event::Failed { leg, .. } | Event::Bye { leg, .. } => {
             Some((*leg, true))
@@ -220,6 +223,7 @@ fn leg_of(event: &Event) -> Option<(LegId, bool)> {
         | Event::Registered { .. }
         | Event::Unregistered { .. }
         | Event::BrowserCame { .. }
+        | Event::BrowserGone { .. }
         | Event::AuthenticationFailed { .. }
         | Event::BanBegan { .. }
         | Event::BanEnded { .. }

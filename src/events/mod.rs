@@ -36,6 +36,12 @@ pub enum EventKind {
     CallHeld(Box<CallView>),
     #[serde(rename = "call.resumed")]
     CallResumed(Box<CallView>),
+    /// A party's browser fell silent without leaving; its place is kept for a while.
+    #[serde(rename = "call.leg_lost")]
+    CallLegLost(LegAbsence),
+    /// It is back, from a reload or from another network.
+    #[serde(rename = "call.leg_returned")]
+    CallLegReturned(LegAbsence),
     #[serde(rename = "call.ended")]
     CallEnded(Box<CallView>),
     /// A supervisor came in, changed the mode, or left (`mode` null). Addressed to the supervisor: the agent is not told.
@@ -69,6 +75,8 @@ impl EventKind {
             EventKind::CallAnswered(_) => "call.answered",
             EventKind::CallHeld(_) => "call.held",
             EventKind::CallResumed(_) => "call.resumed",
+            EventKind::CallLegLost(_) => "call.leg_lost",
+            EventKind::CallLegReturned(_) => "call.leg_returned",
             EventKind::CallEnded(_) => "call.ended",
             EventKind::CallSupervised(_) => "call.supervised",
             EventKind::AgentStateChanged(_) => "agent.state_changed",
@@ -110,6 +118,16 @@ pub struct Supervision {
     pub agent: Option<AgentId>,
     /// Null: the supervisor is out.
     pub mode: Option<SupervisionMode>,
+}
+
+/// A leg that is in the call and not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LegAbsence {
+    pub leg: LegId,
+    /// Whose browser it is.
+    pub agent: Option<AgentId>,
+    /// How long it was away; null while it is.
+    pub gap_ms: Option<u64>,
 }
 
 /// How one leg of a call sounded, by its own numbers and by what its far end reported.

@@ -3,27 +3,68 @@
 
 mod caller;
 mod cause;
+mod keys;
 pub mod sdp;
 
 pub use caller::{caller_from_trunk, dialled};
 pub use cause::{is_worth_another_target, leg_failure, reason_for, status_for};
+pub use keys::key_of_info;
+pub use sdp::distance;
+
+use sdp::{FarEnd, Fingerprint, IceCredentials, LocalBrowser, LocalMedia, MediaSession, Session, Wanted};
 
 use crate::media::codec::Codec;
+use crate::site::{Srtp, Trunk, User};
 
-/// The codecs of an offer's first audio stream that we speak, in the offerer's order; empty when it cannot be read.
-pub fn offered_codecs(offer: &[u8]) -> Vec<Codec> {
-    let session = std::str::from_utf8(offer).ok().and_then(|text| sdp::Session::parse(text).ok());
-    let audio = session.and_then(|session| session.media.into_iter().find(|media| media.kind == "audio" && media.port != 0));
-    let formats = audio.map(|audio| audio.formats).unwrap_or_default();
-    formats
-        .iter()
-        .filter_map(|format| [Codec::Pcma, Codec::Pcmu].into_iter().find(|codec| codec.payload_type().to_string() == *format))
-        .collect()
+/// What a leg may be offered and may answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// In the order of our offers.
+    pub codecs: Vec<Codec>,
+    /// Of phones and carriers.
+    pub srtp: Srtp,
 }
 
-/// Whether an answer to this offer could be made: it reads, and holds an audio stream that we speak.
-pub fn is_answerable(offer: &[u8]) -> bool {
-    let nowhere = sdp::LocalMedia { address: std::net::Ipv4Addr::UNSPECIFIED.into(), rtp_port: 2, rtcp_port: 3 };
-    let wanted = sdp::Wanted { direction: sdp::Direction::SendRecv, codec: None };
-    std::str::from_utf8(offer).is_ok_and(|text| sdp::MediaSession::new(0, nowhere, &[]).answer(text, wanted).is_ok())
+impl Terms {
+    pub fn of_user(user: &User) -> Terms {
+        Terms { codecs: user.codecs.clone(), srtp: user.srtp }
+    }
+
+    pub fn of_trunk(trunk: &Trunk) -> Terms {
+        Terms { codecs: trunk.codecs.clone(), srtp: trunk.srtp }
+    }
+}
+
+/// An INVITE's offer, read as far as it matters before it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub far_end: FarEnd,
+    /// Those that we know, in the offerer's order.
+    pub codecs: Vec<Codec>,
+}
+
+impl Offer {
+    /// `None` when it cannot be read.
+    pub fn read(offer: &[u8]) -> Option<Offer> {
+        let session = Session::parse(std::str::from_utf8(offer).ok()?).ok()?;
+        Some(Offer { far_end: session.far_end(), codecs: session.audio_codecs() })
+    }
+}
+
+/// Whether an answer to this offer could be made on these terms.
+pub fn is_answerable(offer: &[u8], terms: &Terms) -> bool {
+    let (Some(read), Ok(text)) = (Offer::read(offer), std::str::from_utf8(offer)) else { return false };
+    let nowhere = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let mut trial = match read.far_end {
+        FarEnd::Phone => {
+            let local = LocalMedia { address: nowhere, rtp_port: 2, rtcp_port: 3 };
+            MediaSession::new(0, local, &terms.codecs).with_srtp(terms.srtp, [0; 32])
+        }
+        FarEnd::Browser => {
+            let ice = IceCredentials { ufrag: String::new(), password: String::new() };
+            let local = LocalBrowser { addresses: vec![nowhere], port: 2, ice, fingerprint: Fingerprint([0; 32]) };
+            MediaSession::for_browser(0, local, &terms.codecs)
+        }
+    };
+    trial.answer(text, Wanted::default()).is_ok()
 }

@@ -1,7 +1,7 @@
 //! Numbers in words, Russian and English, for what is said to callers: a position in the queue («двадцать первый»), a wait
 //! in minutes. The words are the text for a voice, and the names of recorded words. Plain text in, plain text out.
 
-use crate::site::Language;
+use crate::types::Language;
 
 /// The gender of what is counted, which «один» and «два» follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

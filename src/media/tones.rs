@@ -40,6 +40,24 @@ pub fn ringback() -> Vec<i16> {
     samples
 }
 
+/// Four seconds at 8,000 samples a second for somebody whose other party is away: a soft hiss, so that the line is not dead,
+/// and a low pip, so that they know that this is no silence of the other. Repeat it.
+pub fn comfort() -> Vec<i16> {
+    const RATE: usize = 8000;
+    let mut samples: Vec<i16> = Sine::new(350.0, RATE as u32, 1500).take(RATE / 8).collect();
+    soften_edges(&mut samples, RATE / 100);
+    samples.resize(RATE * 4, 0);
+    let mut state: u32 = 0x2545_f491;
+    for sample in &mut samples {
+        // Xorshift: the same hiss every time.
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        *sample = sample.saturating_add((state >> 16) as i16 / 400);
+    }
+    samples
+}
+
 /// Fades the first and last `edge` samples, so that a tone starts and stops without a click.
 fn soften_edges(samples: &mut [i16], edge: usize) {
     let fade = |sample: &mut i16, index: usize| *sample = (f32::from(*sample) * index as f32 / edge as f32) as i16;
@@ -181,6 +199,15 @@ impl Resonator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comfort_is_soft_and_never_quite_silent() {
+        let samples = comfort();
+        assert_eq!(samples.len(), 32_000);
+        assert!(samples.chunks(160).all(|frame| mean_square(frame) > 100.0));
+        assert!(samples.iter().all(|sample| sample.unsigned_abs() < 2000));
+        assert!(power(&samples[..1000], 8000, 350.0) > 100_000.0, "the pip");
+    }
 
     #[test]
     fn goertzel_hears_its_own_tone_and_not_the_neighbour() {

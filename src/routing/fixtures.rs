@@ -25,6 +25,8 @@ impl SiteBuilder {
                 sip_ha1: None,
                 skills: Default::default(),
                 record: true,
+                codecs: crate::site::USER_CODECS.to_vec(),
+                srtp: crate::site::Srtp::Off,
             };
             self.site.users.insert(user.login.clone(), user);
         }
@@ -59,6 +61,8 @@ impl SiteBuilder {
             options_seconds: 0,
             max_calls: 0,
             max_cps: 0,
+            codecs: crate::site::TRUNK_CODECS.to_vec(),
+            srtp: crate::site::Srtp::Off,
         };
         self.site.trunks.insert(trunk.name.clone(), trunk);
         self

@@ -89,6 +89,8 @@ pub enum RegistrarChange {
     Registered { user: AgentId, contacts: usize, phone: Option<SocketAddr>, browser: Option<SocketAddr> },
     /// A browser registered by a connection that is new to it. Follows `Registered`.
     BrowserCame { user: AgentId, contact: Uri },
+    /// A browser's registration is gone, mostly with its connection. Goes before `Registered` or `Unregistered`.
+    BrowserGone { user: AgentId, contact: Uri },
     /// The last phone is gone.
     Unregistered { user: AgentId },
 }
@@ -344,26 +346,53 @@ impl Registrar {
     }
 
     /// Which phones there are, and where.
-    fn places(&self, user: &AgentId) -> Vec<(u64, Option<Flow>)> {
-        let mut places: Vec<_> = self.users.get(user).into_iter().flatten().map(|binding| (binding.id, binding.flow)).collect();
-        places.sort_unstable();
+    fn places(&self, user: &AgentId) -> Vec<Place> {
+        let place = |binding: &Binding| Place { id: binding.id, flow: binding.flow, contact: binding.contact.clone() };
+        let mut places: Vec<Place> = self.users.get(user).into_iter().flatten().map(place).collect();
+        places.sort_unstable_by_key(|place| place.id);
         places
     }
 
-    fn change_since(&self, user: &AgentId, before: &[(u64, Option<Flow>)]) -> Vec<RegistrarChange> {
+    fn change_since(&self, user: &AgentId, before: &[Place]) -> Vec<RegistrarChange> {
         let after = self.places(user);
-        if after == before {
+        let is_same = |(one, other): (&Place, &Place)| {
+            (one.id, one.flow) == (other.id, other.flow) && one.contact.is_equivalent(&other.contact)
+        };
+        if after.len() == before.len() && after.iter().zip(before).all(is_same) {
             return Vec::new();
         }
-        let Some(bindings) = self.users.get(user) else { return vec![RegistrarChange::Unregistered { user: user.clone() }] };
+        let is_left = |place: &&Place| place.is_browser() && !after.iter().any(|it| it.contact.is_equivalent(&place.contact));
+        let gone = before.iter().filter(is_left);
+        let gone = gone.map(|place| RegistrarChange::BrowserGone { user: user.clone(), contact: place.contact.clone() });
+        let mut changes: Vec<RegistrarChange> = gone.collect();
+        let Some(bindings) = self.users.get(user) else {
+            changes.push(RegistrarChange::Unregistered { user: user.clone() });
+            return changes;
+        };
         let newest = |is_browser: bool| {
             bindings.iter().rev().filter(|binding| binding.is_browser() == is_browser).find_map(Binding::address)
         };
         let (phone, browser) = (newest(false), newest(true));
         let registered = RegistrarChange::Registered { user: user.clone(), contacts: after.len(), phone, browser };
-        let came = bindings.iter().filter(|binding| binding.is_browser() && !before.contains(&(binding.id, binding.flow)));
-        let came = came.map(|binding| RegistrarChange::BrowserCame { user: user.clone(), contact: binding.contact.clone() });
-        std::iter::once(registered).chain(came).collect()
+        changes.push(registered);
+        let is_new = |place: &&Place| place.is_browser() && before.iter().all(|old| (old.id, old.flow) != (place.id, place.flow));
+        let came = after.iter().filter(is_new);
+        changes.extend(came.map(|it| RegistrarChange::BrowserCame { user: user.clone(), contact: it.contact.clone() }));
+        changes
+    }
+}
+
+/// A binding as changes are seen by.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    id: u64,
+    flow: Option<Flow>,
+    contact: Uri,
+}
+
+impl Place {
+    fn is_browser(&self) -> bool {
+        self.flow.is_some_and(|flow| flow.transport.is_websocket())
     }
 }
 
@@ -553,7 +582,8 @@ mod tests {
         assert_eq!(register(2, browser(5)), []);
         assert_eq!(register(3, browser(6)), [both, came("sip:x1@a.invalid;transport=ws")]);
         assert_eq!(registrar.flow_closed(&browser(5)), [], "the old connection is nobody's any more");
-        assert_eq!(registrar.flow_closed(&browser(6)), [registered(1)]);
+        let gone = RegistrarChange::BrowserGone { user: anna(), contact: "sip:x1@a.invalid;transport=ws".parse().unwrap() };
+        assert_eq!(registrar.flow_closed(&browser(6)), [gone, registered(1)]);
     }
 
     #[test]
@@ -581,7 +611,8 @@ mod tests {
         let mut registrar = registrar();
         let asked = ask(&["<sip:a@198.51.100.7;transport=ws>"], NO_EXPIRES, "c", 1, browser(1));
         registrar.register(at(0), &anna(), &asked).unwrap();
-        assert_eq!(registrar.flow_closed(&browser(1)), [RegistrarChange::Unregistered { user: anna() }]);
+        let gone = RegistrarChange::BrowserGone { user: anna(), contact: "sip:a@198.51.100.7;transport=ws".parse().unwrap() };
+        assert_eq!(registrar.flow_closed(&browser(1)), [gone, RegistrarChange::Unregistered { user: anna() }]);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::items::{Items, NumberItem, QueueItem, RouteItem, TrunkItem, UserItem};
-use super::model::{Destination, Language, Network, Number, NumberPattern, Queue, Route, Site, Target, Trunk, User};
+use super::model::{
+    Destination, Language, Network, Number, NumberPattern, Queue, Route, Site, TRUNK_CODECS, Target, Trunk, USER_CODECS, User,
+};
+use crate::media::codec::Codec;
 use crate::types::{AgentId, E164, QueueId, Region, TrunkId};
 
 /// One thing that is wrong with one item.
@@ -108,6 +111,8 @@ impl Check<'_> {
             sip_ha1: item.sip_ha1.clone(),
             skills: item.skills.clone(),
             record: item.record,
+            codecs: self.codecs("user", &item.login, &item.codecs, &USER_CODECS),
+            srtp: item.srtp,
         }
     }
 
@@ -149,7 +154,26 @@ impl Check<'_> {
             options_seconds: item.options_seconds,
             max_calls: item.max_calls,
             max_cps: item.max_cps,
+            codecs: self.codecs("trunk", &item.name, &item.codecs, &TRUNK_CODECS),
+            srtp: item.srtp,
         }
+    }
+
+    fn codecs(&mut self, kind: &'static str, name: &str, written: &[String], usual: &[Codec]) -> Vec<Codec> {
+        let mut codecs = Vec::new();
+        for text in written {
+            match Codec::from_name(text) {
+                Some(codec) if codecs.contains(&codec) => {
+                    self.wrong(kind, name, "codecs", format!("\"{text}\" stands here twice; keep one of them"));
+                }
+                Some(codec) => codecs.push(codec),
+                None => {
+                    let known = Codec::ALL.map(Codec::name).join(", ");
+                    self.wrong(kind, name, "codecs", format!("\"{text}\" is no codec of ours; there are: {known}"));
+                }
+            }
+        }
+        if codecs.is_empty() { usual.to_vec() } else { codecs }
     }
 
     fn queue(&mut self, item: &QueueItem) -> Queue {

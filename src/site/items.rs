@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Language, Role, SipHa1, Strategy};
+use super::model::{Language, Role, SipHa1, Srtp, Strategy};
 
 /// Everything that can be set up, in file order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,11 @@ pub struct UserItem {
     pub skills: BTreeMap<String, u8>,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub record: bool,
+    /// Empty: what people usually have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub srtp: Srtp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +83,11 @@ pub struct TrunkItem {
     pub max_calls: u32,
     #[serde(default)]
     pub max_cps: u32,
+    /// Empty: what carriers usually have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub codecs: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub srtp: Srtp,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,6 +168,10 @@ fn is_no(value: &bool) -> bool {
 
 fn is_yes(value: &bool) -> bool {
     *value
+}
+#[allow(clippy::trivially_copy_pass_by_ref)] // as above
+fn is_off(value: &Srtp) -> bool {
+    *value == Srtp::Off
 }
 fn agent_role() -> Role {
     Role::Agent

@@ -15,6 +15,7 @@ mod tests;
 pub use apply::{Change, ChangeKind, Passwords, Plan, plan};
 pub use items::Items;
 pub use model::{
-    Destination, Language, Network, Number, NumberPattern, Queue, Role, Route, SipHa1, Site, Strategy, Target, Trunk, User,
+    Destination, Language, Network, Number, NumberPattern, Queue, Role, Route, SipHa1, Site, Srtp, Strategy, TRUNK_CODECS,
+    Target, Trunk, USER_CODECS, User,
 };
 pub use parse::{Problem, SiteFile, parse};

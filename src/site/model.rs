@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::media::codec::Codec;
+pub use crate::types::Language;
 use crate::types::{AgentId, E164, QueueId, Region, TrunkId};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +43,6 @@ impl Default for Site {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Language {
-    Ru,
-    En,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
 pub enum Role {
     Agent,
     Supervisor,
@@ -68,7 +63,28 @@ pub struct User {
     pub sip_ha1: Option<SipHa1>,
     pub skills: BTreeMap<String, u8>,
     pub record: bool,
+    /// What their phones may speak, in the order of our offers; never empty.
+    pub codecs: Vec<Codec>,
+    pub srtp: Srtp,
 }
+
+/// Whether audio is protected by keys in the SDP (RFC 4568). Browsers protect theirs in any case, by DTLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Srtp {
+    /// Neither offered nor taken.
+    #[default]
+    Off,
+    /// Offered; whoever refuses it is called again without. Calls may come either way.
+    Optional,
+    /// Never without.
+    Required,
+}
+
+/// For people: wideband first.
+pub const USER_CODECS: [Codec; 4] = [Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
+/// For carriers.
+pub const TRUNK_CODECS: [Codec; 3] = [Codec::Pcma, Codec::Pcmu, Codec::G722];
 
 /// H(extension:perezvon:password) as lower-case hex, one per algorithm we may challenge with (RFC 8760).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +105,9 @@ pub struct Trunk {
     pub options_seconds: u32,
     pub max_calls: u32,
     pub max_cps: u32,
+    /// What it may speak, in the order of our offers; never empty.
+    pub codecs: Vec<Codec>,
+    pub srtp: Srtp,
 }
 
 /// `host[:port][;transport=tcp]`

@@ -2,6 +2,7 @@
 
 use super::items::Items;
 use super::*;
+use crate::media::codec::Codec;
 
 const FILE: &str = r#"
 region = "RU"
@@ -174,4 +175,21 @@ fn targets_read_with_port_transport_and_ipv6() {
     assert_eq!(target("[2001:db8::1]:5070"), Some(("2001:db8::1".into(), 5070, false)));
     assert_eq!(target("host:port"), None);
     assert_eq!(target(""), None);
+}
+
+#[test]
+fn codecs_and_protection_of_audio_are_read_and_mistakes_are_named() {
+    let plan = plan_on(
+        &Items::default(),
+        "[[user]]\nlogin = \"anna\"\ncodecs = [\"pcma\", \"opus\"]\nsrtp = \"required\"\n[[trunk]]\nname = \"t\"\ntargets = [\"h\"]\n",
+    )
+    .unwrap();
+    let (anna, trunk) = (&plan.site.users["anna"], &plan.site.trunks["t"]);
+    assert_eq!((&anna.codecs[..], anna.srtp), (&[Codec::Pcma, Codec::Opus][..], Srtp::Required));
+    assert_eq!((&trunk.codecs[..], trunk.srtp), (&TRUNK_CODECS[..], Srtp::Off));
+    let problem = only_problem("[[user]]\nlogin = \"anna\"\ncodecs = [\"G729\"]\n");
+    assert_eq!((problem.line, problem.key.as_str()), (3, "user.anna.codecs"));
+    assert!(problem.message.contains("PCMA, PCMU, G722, opus"), "{}", problem.message);
+    only_problem("[[user]]\nlogin = \"anna\"\ncodecs = [\"PCMA\", \"pcma\"]\n");
+    assert!(plan_on(&Items::default(), "[[user]]\nlogin = \"anna\"\nsrtp = \"yes\"\n").is_err());
 }

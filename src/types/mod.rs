@@ -4,6 +4,7 @@
 mod e164;
 mod end;
 mod ids;
+mod language;
 mod number_text;
 mod mint;
 mod time;
@@ -12,6 +13,7 @@ mod view;
 pub use e164::{E164, NumberError, Region};
 pub use end::{EndCause, EndedBy};
 pub use ids::{AgentId, CallId, CardId, GrantId, LegId, PopId, QueueId, RecordingId, TrunkId};
+pub use language::Language;
 pub use mint::Ids;
 pub use time::{Time, Wall};
 pub use view::{AgentState, CallKind, CallState, CallView, LegRole, LegState, LegView, Party, SupervisionMode};

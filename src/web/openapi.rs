@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 
 use super::auth::COOKIE_NAME;
 use super::error::ApiError;
-use crate::events::{AgentView, Pop, RecordingView, RetractReason};
+use crate::events::{AgentView, LegAbsence, Pop, RecordingView, RetractReason};
 use crate::types::{AgentId, CallId, CallView, PopId, Wall};
 
 /// The part of the document that belongs to no endpoint.
@@ -69,6 +69,8 @@ pub const EVENT_TYPES: &[(&str, &str, &str)] = &[
     ("call.answered", "CallView", "The parties talk"),
     ("call.held", "CallView", "The call is on hold"),
     ("call.resumed", "CallView", "The call is off hold"),
+    ("call.leg_lost", "LegAbsence", "A browser fell silent without leaving; its place is kept for 15 seconds"),
+    ("call.leg_returned", "LegAbsence", "It is back, from a reload or another network"),
     ("call.ended", "CallView", "The call is over; `cause` and `ended_by` say why"),
     ("agent.state_changed", "AgentView", "An agent's state changed"),
     ("pop.shown", "Pop", "The client's card for a ringing call"),
@@ -129,6 +131,7 @@ impl ToSchema for Event {
         add::<AgentId>(schemas);
         add::<CallView>(schemas);
         add::<AgentView>(schemas);
+        add::<LegAbsence>(schemas);
         add::<Pop>(schemas);
         add::<PopRetracted>(schemas);
         add::<RecordingView>(schemas);

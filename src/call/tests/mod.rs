@@ -1,5 +1,6 @@
 //! Sentences about one call, told to the machine by hand. `routing::simulation` tells it thousands at random.
 
+mod absence;
 mod direct;
 mod limits;
 mod outbound;
@@ -177,6 +178,7 @@ fn word(effect: &Effect) -> String {
         Effect::Announce { .. } => "announcement".into(),
         Effect::PlayRingback { .. } => "ringback".into(),
         Effect::PlayMusic { .. } => "music".into(),
+        Effect::PlayComfort { .. } => "comfort".into(),
         Effect::StopPlaying { .. } => "silence".into(),
         Effect::Hear(changed) if changed.iter().any(|(_, heard)| !heard.is_empty()) => "bridge".into(),
         Effect::Hear(_) => "unbridge".into(),

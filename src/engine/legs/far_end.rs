@@ -2,39 +2,53 @@
 
 use bytes::Bytes;
 
-use super::Legs;
+use super::{Legs, page_of};
 use crate::call::{Departure, Input, LegFailure};
 use crate::engine::call_task::departed;
+use crate::engine::sip_task::leg_of;
 use crate::gateway;
 use crate::gateway::sdp::Direction;
-use crate::sip::endpoint::{Body, Command, Event, Failure};
-use crate::sip::wire::Status;
+use crate::relay::MediaCommand;
+use crate::sip::endpoint::{Body, Command, Event, Failure, Offered};
+use crate::sip::wire::{Request, Status};
 use crate::types::{EndCause, LegId};
 
 impl Legs {
     /// Reads a SIP event; `None` when it is the leg's own business.
     pub(in crate::engine) async fn read(&mut self, event: Event) -> Option<Input> {
+        let (sip, _) = leg_of(&event)?;
+        if let Some(id) = self.returning_by(sip) {
+            return self.read_return(id, event).await;
+        }
+        let leg = self.named(sip)?;
         match event {
-            Event::Progress { leg, fork, status, sdp, .. } => self.progressed(leg, fork, status, sdp),
-            Event::Answered { leg, fork, sdp, .. } => self.answered(leg, fork, sdp).await,
-            Event::Failed { leg, failure } => self.failed(leg, &failure).await,
-            Event::Cancelled { leg, .. } | Event::Bye { leg, .. } => self.left(leg, Departure::HungUp),
-            Event::AckTimeout { leg } => self.left(leg, Departure::Lost),
-            Event::Acked { leg, sdp } => self.acked(leg, sdp).await,
-            Event::ReInvite { leg, sdp } => self.re_invited(leg, sdp).await,
-            Event::ReInviteAnswered { leg, sdp, .. } => self.re_invite_answered(leg, sdp).await,
-            Event::ReInviteFailed { leg, .. } => self.release_peers_answer(leg).await,
-            Event::ReInviteCancelled { leg } => {
+            Event::Progress { fork, offered, status, sdp, .. } => self.progressed(leg, fork, offered, status, sdp),
+            Event::Answered { fork, offered, response, sdp, .. } => {
+                let page = response.headers.contact().ok().flatten().map(|contact| page_of(&contact.uri));
+                self.answered(leg, fork, offered, sdp, page).await
+            }
+            Event::Failed { failure, .. } => self.failed(leg, &failure).await,
+            Event::Cancelled { .. } | Event::Bye { .. } => self.left(leg, Departure::HungUp).await,
+            Event::AckTimeout { .. } => self.left(leg, Departure::Lost).await,
+            Event::Acked { sdp, .. } => self.acked(leg, sdp).await,
+            Event::ReInvite { sdp, .. } => self.re_invited(leg, sdp).await,
+            Event::ReInviteAnswered { sdp, .. } => self.re_invite_answered(leg, sdp).await,
+            Event::ReInviteFailed { .. } => self.release_peers_answer(leg).await,
+            Event::ReInviteCancelled { .. } => {
                 if let Some(leg) = self.legs.get_mut(&leg) {
                     leg.held_answer = None;
                 }
                 None
             }
-            Event::InDialog { .. }
-            | Event::Invite { .. }
+            Event::InDialog { request, .. } => {
+                self.press_key(leg, &request);
+                None
+            }
+            Event::Invite { .. }
             | Event::Registered { .. }
             | Event::Unregistered { .. }
             | Event::BrowserCame { .. }
+            | Event::BrowserGone { .. }
             | Event::AuthenticationFailed { .. }
             | Event::BanBegan { .. }
             | Event::BanEnded { .. }
@@ -42,26 +56,45 @@ impl Legs {
         }
     }
 
-    fn left(&mut self, leg: LegId, departure: Departure) -> Option<Input> {
-        self.close(leg);
+    async fn left(&mut self, leg: LegId, departure: Departure) -> Option<Input> {
+        self.close(leg).await;
         Some(departed(leg, departure))
     }
 
-    fn progressed(&mut self, id: LegId, fork: u16, status: Status, sdp: Option<Bytes>) -> Option<Input> {
+    /// A key pressed by INFO is pressed for whom the leg talks with.
+    fn press_key(&self, leg: LegId, request: &Request) {
+        let key = gateway::key_of_info(&request.headers, &request.body);
+        if let (Some(digit), Some(peer)) = (key, self.legs.get(&leg).and_then(|leg| leg.peer)) {
+            self.media(peer, |media| MediaCommand::SendDigit { media, digit });
+        }
+    }
+
+    fn progressed(&mut self, id: LegId, fork: u16, offered: Offered, status: Status, sdp: Option<Bytes>) -> Option<Input> {
         let leg = self.legs.get_mut(&id)?;
         let is_first_voice = leg.early_fork.is_none_or(|first| first == fork);
-        if let (Some(sdp), true) = (sdp, is_first_voice)
-            && leg.take_answer(&sdp)
-        {
-            let is_new = leg.early_fork.replace(fork).is_none();
-            self.connect(id);
-            return is_new.then_some(Input::LegEarlyMedia { leg: id });
+        if let (Some(sdp), true) = (sdp, is_first_voice) {
+            let before = leg.in_use.replace(offered);
+            if leg.take_answer(&sdp) {
+                let is_new = leg.early_fork.replace(fork).is_none();
+                self.connect(id);
+                return is_new.then_some(Input::LegEarlyMedia { leg: id });
+            }
+            leg.in_use = before;
         }
         (status == Status::RINGING).then_some(Input::LegRinging { leg: id })
     }
 
-    async fn answered(&mut self, id: LegId, fork: u16, sdp: Option<Bytes>) -> Option<Input> {
+    async fn answered(
+        &mut self,
+        id: LegId,
+        fork: u16,
+        offered: Offered,
+        sdp: Option<Bytes>,
+        page: Option<String>,
+    ) -> Option<Input> {
         let leg = self.legs.get_mut(&id)?;
+        let before = leg.media().filter(|_| leg.in_use.is_some());
+        leg.in_use = Some(offered);
         let agreed = match sdp {
             Some(sdp) => leg.take_answer(&sdp),
             // The answer stood in a reliable or repeated provisional response of the same phone.
@@ -71,17 +104,21 @@ impl Legs {
             self.hang_up(id, EndCause::NoCommonCodec).await;
             return Some(Input::LegFailed { leg: id, failure: LegFailure::NoCommonCodec });
         }
-        if let Some(leg) = self.legs.get_mut(&id) {
-            leg.is_answered = true;
+        leg.is_answered = true;
+        let is_moved = before.is_some() && before != leg.media();
+        if is_moved {
+            self.rewire(id);
         }
+        self.keep_line_in_use(id);
         self.connect(id);
+        self.watch_page(id, page);
         Some(Input::LegAnswered { leg: id })
     }
 
     async fn failed(&mut self, id: LegId, failure: &Failure) -> Option<Input> {
         let leg = self.legs.get_mut(&id)?;
         if leg.is_answered {
-            return self.left(id, Departure::Lost);
+            return self.left(id, Departure::Lost).await;
         }
         let trunk = leg.trunk.take();
         let is_trunk = trunk.is_some();
@@ -94,7 +131,7 @@ impl Legs {
                 Err(failure) => Some(Input::LegFailed { leg: id, failure }),
             };
         }
-        self.close(id);
+        self.close(id).await;
         Some(Input::LegFailed { leg: id, failure: gateway::leg_failure(failure, is_trunk) })
     }
 
@@ -116,19 +153,19 @@ impl Legs {
     /// A new address or codec is our own business; a changed direction (hold, resume) is passed on to the peer, and the
     /// answer waits for the peer's.
     async fn re_invited(&mut self, id: LegId, sdp: Option<Bytes>) -> Option<Input> {
-        self.take_ports(id).ok()?;
+        let sip = self.sip(id);
         let leg = self.legs.get_mut(&id)?;
         let Some(offer) = sdp else {
             leg.offered_in_answer = true;
             let body = leg.offer(Direction::SendRecv).map(Body::sdp);
-            self.order(Command::AnswerReInvite { leg: id, status: Status::OK, body }).await;
+            self.order(Command::AnswerReInvite { leg: sip, status: Status::OK, body }).await;
             return None;
         };
         let before = leg.remote().map_or(Direction::SendRecv, |remote| remote.direction);
         let codec = leg.remote().map(|remote| remote.codec);
         let peer = leg.peer;
         let Some(answer) = self.answer_offer(id, &offer, codec) else {
-            self.order(Command::AnswerReInvite { leg: id, status: Status::NOT_ACCEPTABLE_HERE, body: None }).await;
+            self.order(Command::AnswerReInvite { leg: sip, status: Status::NOT_ACCEPTABLE_HERE, body: None }).await;
             return None;
         };
         self.connect(id);
@@ -136,13 +173,15 @@ impl Legs {
         // Whoever is held hears our music, so it is asked to listen whatever the other does: send only, not inactive.
         let asked = if after.receives() { after } else { Direction::SendOnly };
         if before == after || !self.pass_on(peer, asked).await {
-            self.order(Command::AnswerReInvite { leg: id, status: Status::OK, body: Some(Body::sdp(answer)) }).await;
+            self.order(Command::AnswerReInvite { leg: sip, status: Status::OK, body: Some(Body::sdp(answer)) }).await;
         } else if let Some(leg) = self.legs.get_mut(&id) {
             leg.held_answer = Some(answer);
         }
-        match (before.receives(), after.receives()) {
-            (true, false) => Some(Input::LegHeld { leg: id }),
-            (false, true) => Some(Input::LegResumed { leg: id }),
+        // Not by the directions: a leg that came back on hold has a new session, which knows of none.
+        let is_holding = !after.receives();
+        match (std::mem::replace(&mut self.legs.get_mut(&id)?.is_holding, is_holding), is_holding) {
+            (false, true) => Some(Input::LegHeld { leg: id }),
+            (true, false) => Some(Input::LegResumed { leg: id }),
             _ => None,
         }
     }
@@ -152,7 +191,8 @@ impl Legs {
         let Some(id) = peer else { return false };
         let Some(peer) = self.legs.get_mut(&id).filter(|peer| peer.is_answered) else { return false };
         let Some(offer) = peer.offer(direction) else { return false };
-        self.order(Command::ReInvite { leg: id, body: Some(Body::sdp(offer)) }).await;
+        let leg = peer.sip;
+        self.order(Command::ReInvite { leg, body: Some(Body::sdp(offer)) }).await;
         true
     }
 
@@ -168,8 +208,9 @@ impl Legs {
     /// The peer has agreed or refused: whoever asked for the change gets the answer now.
     async fn release_peers_answer(&mut self, id: LegId) -> Option<Input> {
         let asker = self.legs.get(&id)?.peer?;
-        let answer = self.legs.get_mut(&asker)?.held_answer.take()?;
-        self.order(Command::AnswerReInvite { leg: asker, status: Status::OK, body: Some(Body::sdp(answer)) }).await;
+        let asker = self.legs.get_mut(&asker)?;
+        let (leg, answer) = (asker.sip, asker.held_answer.take()?);
+        self.order(Command::AnswerReInvite { leg, status: Status::OK, body: Some(Body::sdp(answer)) }).await;
         None
     }
 }

@@ -1,13 +1,21 @@
 //! The bargain about one leg's audio (RFC 3264): we offer and read the answer, or read an offer and answer it, as often as
-//! the dialog wants. It keeps what was agreed, the order of the streams and our version number.
+//! the dialog wants. It keeps what was agreed, the order of the streams, our keys and our version number.
 
 use std::net::IpAddr;
 
-use super::describe::{AudioSection, OUR_DTMF_PAYLOAD_TYPE, refused, session};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::crypto::{self, Crypto, PROFILES};
+use super::describe::{AudioSection, refused, session};
+use super::dtls::{self, Browser, DtlsRole, IceCredentials, LocalBrowser};
+use super::formats::{self, Format, Numbers};
 use super::parse::SdpError;
-use super::remote::{self, OfferedCodec, RemoteMedia};
+use super::remote::{self, Profile, Protection, RemoteMedia};
 use super::session::{Direction, Media, Session};
 use crate::media::codec::Codec;
+use crate::media::srtp::MasterKey;
+use crate::site::Srtp;
 
 /// Where we receive, as the far end shall see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +25,20 @@ pub struct LocalMedia {
     pub rtcp_port: u16,
 }
 
+/// The same for either kind of far end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Local {
+    Phone(LocalMedia),
+    Browser(LocalBrowser),
+}
+
 /// What we want from an answer that we give.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Our most; the answer never promises more than the offer allows.
     pub direction: Direction,
-    /// Taken when it is offered, so that the bridged leg needs no transcoding; else the offerer's first that we speak.
+    /// What the bridged leg speaks. It is taken when it is offered, or else what comes closest: the other law of G.711, then
+    /// a codec of the same bandwidth; without it the offerer's first that we speak.
     pub codec: Option<Codec>,
 }
 
@@ -39,6 +55,17 @@ struct Place {
     kind: String,
     protocol: String,
     formats: Vec<String>,
+    mid: Option<String>,
+}
+
+/// Our keys for `a=crypto`.
+#[derive(Clone, Debug)]
+struct Keys {
+    random: StdRng,
+    /// What our last offer said.
+    offered: Vec<Crypto>,
+    /// The line in use and their key.
+    agreed: Option<(Crypto, MasterKey)>,
 }
 
 /// One leg's media as signalling knows it.
@@ -46,23 +73,50 @@ struct Place {
 pub struct MediaSession {
     session_id: u64,
     version: u64,
-    local: LocalMedia,
-    /// In our order of preference; never empty.
+    local: Local,
+    /// What we speak, in the order of our offers; never empty.
     codecs: Vec<Codec>,
+    srtp: Srtp,
+    keys: Keys,
     places: Vec<Place>,
     /// Which place is the call's audio.
     audio_place: usize,
+    /// Whether the streams are in a bundle.
+    has_bundle: bool,
     /// Our last description, without its version.
     described: Vec<Media>,
     remote: Option<RemoteMedia>,
-    /// Our payload types in use: the agreed ones, so that a new offer does not renumber them.
-    dtmf_payload_type: u8,
+    /// So that a new offer does not renumber what was agreed.
+    numbers: Numbers,
     rtcp_mux: bool,
+    dtls_role: Option<DtlsRole>,
 }
 
 impl MediaSession {
-    /// `session_id` is random; `codecs` in order of preference, all that we speak when empty.
+    /// A phone's or a carrier's, over plain RTP. `session_id` is random; `codecs` in order of preference, the two laws of
+    /// G.711 when empty.
     pub fn new(session_id: u64, local: LocalMedia, codecs: &[Codec]) -> MediaSession {
+        MediaSession::with_local(session_id, Local::Phone(local), codecs)
+    }
+
+    /// A browser's: ICE, DTLS and one port for all.
+    pub fn for_browser(session_id: u64, local: LocalBrowser, codecs: &[Codec]) -> MediaSession {
+        MediaSession { has_bundle: true, rtcp_mux: true, ..MediaSession::with_local(session_id, Local::Browser(local), codecs) }
+    }
+
+    /// Protected by keys in the SDP, as the policy says. The keys grow from `seed`, which must be unguessable.
+    pub fn with_srtp(self, srtp: Srtp, seed: [u8; 32]) -> MediaSession {
+        MediaSession { srtp, keys: Keys::from(seed), ..self }
+    }
+
+    /// The same without protection, for a far end that has refused an optional one; `None` when it is required or was not
+    /// offered at all.
+    pub fn without_srtp(&self) -> Option<MediaSession> {
+        let is_optional = self.srtp == Srtp::Optional && matches!(self.local, Local::Phone(_));
+        is_optional.then(|| MediaSession { srtp: Srtp::Off, places: Vec::new(), described: Vec::new(), ..self.clone() })
+    }
+
+    fn with_local(session_id: u64, local: Local, codecs: &[Codec]) -> MediaSession {
         let codecs = if codecs.is_empty() { vec![Codec::Pcma, Codec::Pcmu] } else { codecs.to_vec() };
         MediaSession {
             // Some far ends read the id into 63 bits.
@@ -70,12 +124,17 @@ impl MediaSession {
             version: 0,
             local,
             codecs,
+            srtp: Srtp::Off,
+            // Never used: without `with_srtp` there are no keys.
+            keys: Keys::from([0; 32]),
             places: Vec::new(),
             audio_place: 0,
+            has_bundle: false,
             described: Vec::new(),
             remote: None,
-            dtmf_payload_type: OUR_DTMF_PAYLOAD_TYPE,
+            numbers: Numbers::default(),
             rtcp_mux: false,
+            dtls_role: None,
         }
     }
 
@@ -84,28 +143,58 @@ impl MediaSession {
         self.remote.as_ref()
     }
 
+    /// Codecs that the far end has named and we speak: what it could change to.
+    pub fn common_codecs(&self) -> impl Iterator<Item = Codec> {
+        self.codecs.iter().copied().filter(|codec| self.numbers.knows(*codec))
+    }
+
+    /// From now on this codec comes first in our offers. One that the session may not speak changes nothing.
+    pub fn prefer(&mut self, codec: Codec) {
+        if let Some(place) = self.codecs.iter().position(|own| *own == codec) {
+            self.codecs[..=place].rotate_right(1);
+        }
+    }
+
+    /// Whether this offer of a browser restarts ICE (RFC 8839 §4.4.1.1.1): it has other credentials than before.
+    pub fn restarts_ice(&self, offer: &str) -> bool {
+        let Some(Protection::Dtls { theirs, .. }) = self.remote.as_ref().map(|remote| &remote.protection) else { return false };
+        let Ok(offer) = Session::parse(offer) else { return false };
+        let media = offer.media.get(self.audio_place);
+        media.and_then(|media| dtls::ice(&offer, media)).is_some_and(|ice| ice != *theirs)
+    }
+
+    /// Our new ICE credentials, to stand in the next description.
+    pub fn set_ice(&mut self, ice: IceCredentials) {
+        if let Local::Browser(local) = &mut self.local {
+            local.ice = ice;
+        }
+    }
+
     /// An offer of ours: the first, a late one in a 2xx, or a new one (hold: `SendOnly` or `Inactive`).
     pub fn offer(&mut self, direction: Direction) -> String {
         if self.places.is_empty() {
-            self.places.push(Place { kind: "audio".into(), protocol: "RTP/AVP".into(), formats: Vec::new() });
+            self.places.push(self.first_place());
         }
-        // The agreed codec keeps its payload type and comes first: a new offer changes as little as it can.
-        let agreed = self.remote.map(|remote| OfferedCodec { codec: remote.codec, payload_type: remote.payload_type });
-        let others = self.codecs.iter().filter(|codec| agreed.is_none_or(|agreed| agreed.codec != **codec));
-        let others = others.map(|codec| OfferedCodec { codec: *codec, payload_type: codec.payload_type() });
-        let is_free = |offered: &OfferedCodec| {
-            let is_agreed = agreed.is_some_and(|agreed| agreed.payload_type == offered.payload_type);
-            !is_agreed && offered.payload_type != self.dtmf_payload_type
-        };
-        let codecs: Vec<OfferedCodec> = agreed.into_iter().chain(others.filter(is_free)).collect();
-        let protocol = self.places[self.audio_place].protocol.clone();
+        // The agreed codec comes first: a new offer changes as little as it can.
+        let agreed = self.remote.as_ref().map(|remote| remote.codec);
+        let others = self.codecs.iter().copied().filter(|codec| Some(*codec) != agreed);
+        let codecs: Vec<Codec> = agreed.into_iter().chain(others).collect();
+        let formats = self.numbers.formats(&codecs);
+        let dtmf = self.numbers.dtmfs(&formats);
+        let place = self.places[self.audio_place].clone();
+        let is_sdes = matches!(self.profile(), Profile::Sdes);
+        let cryptos = if is_sdes { self.keys.offer() } else { Vec::new() };
         let audio = AudioSection {
-            protocol: &protocol,
-            local: self.local,
-            codecs: &codecs,
-            dtmf_payload_type: Some(self.dtmf_payload_type),
+            protocol: &place.protocol,
+            local: &self.local,
+            formats: &formats,
+            dtmf: &dtmf,
+            comfort_noise: None,
+            cryptos: &cryptos,
             direction,
             rtcp_mux: self.rtcp_mux,
+            setup: "actpass",
+            mid: place.mid.as_deref(),
         };
         self.describe(audio.to_media())
     }
@@ -114,12 +203,31 @@ impl MediaSession {
     pub fn accept_answer(&mut self, sdp: &str) -> Result<RemoteMedia, SdpError> {
         let answer = Session::parse(sdp)?;
         let media = answer.media.get(self.audio_place).ok_or(SdpError::Refused)?;
-        if !remote::is_usable_audio(media) {
-            return Err(SdpError::Refused);
+        let profile = remote::profile_of(media).ok_or(SdpError::Refused)?;
+        if profile != self.profile() {
+            return Err(SdpError::NoAudio);
         }
-        let chosen = remote::codecs(media).find(|offered| self.codecs.contains(&offered.codec)).ok_or(SdpError::NoCommonCodec)?;
-        let remote = remote::remote_media(&answer, media, chosen)?;
-        self.agree(remote);
+        let mut known = formats::codecs(media).filter(|format| self.codecs.contains(&format.codec));
+        let chosen = known.next().ok_or(SdpError::NoCommonCodec)?;
+        let others = known.map(|format| (format.payload_type, format.codec)).collect();
+        let (protection, role, agreed) = match profile {
+            Profile::Plain => (Protection::None, None, None),
+            Profile::Sdes => {
+                let theirs = crypto::offered(media).next().ok_or(SdpError::NoKeys)?;
+                let ours = self.keys.answered_by(&theirs).ok_or(SdpError::NoKeys)?;
+                (Protection::Sdes { ours: ours.key, theirs: theirs.key }, None, Some((ours, theirs.key)))
+            }
+            Profile::Dtls => {
+                let browser = dtls::read(&answer, media)?;
+                // RFC 5763 §5: an answer chooses. Who does not, leaves the first word to itself.
+                let we_are = browser.role.map_or(DtlsRole::Passive, opposite);
+                (dtls_protection(browser, we_are), Some(we_are), None)
+            }
+        };
+        let remote = RemoteMedia { others, ..remote::remote_media(&answer, media, chosen, protection)? };
+        self.keys.agreed = agreed;
+        self.dtls_role = role;
+        self.agree(media, &remote);
         Ok(remote)
     }
 
@@ -128,48 +236,120 @@ impl MediaSession {
         let offer = Session::parse(offer)?;
         let (place, media) = self.pick_audio(&offer)?;
         let chosen = self.pick_codec(media, wanted.codec).ok_or(SdpError::NoCommonCodec)?;
-        let remote = remote::remote_media(&offer, media, chosen)?;
+        let mut keys = self.keys.clone();
+        let (protection, cryptos, role) = self.protect(&offer, media, &mut keys)?;
+        let remote = remote::remote_media(&offer, media, chosen, protection)?;
+        self.keys = keys;
+        self.dtls_role = role;
         self.places = offer.media.iter().map(Place::of).collect();
         self.audio_place = place;
-        self.agree(remote);
+        self.has_bundle = offer.is_bundled(media);
+        self.agree(media, &remote);
         let audio = AudioSection {
             protocol: &media.protocol,
-            local: self.local,
-            codecs: &[chosen],
-            dtmf_payload_type: remote.dtmf_payload_type,
+            local: &self.local,
+            formats: &[chosen],
+            dtmf: remote.dtmf.as_slice(),
+            comfort_noise: remote.comfort_noise,
+            cryptos: cryptos.as_slice(),
             direction: remote.direction.reversed().and(wanted.direction),
             rtcp_mux: remote.rtcp_mux,
+            setup: if role == Some(DtlsRole::Active) { "active" } else { "passive" },
+            mid: media.attribute("mid"),
         };
         let sdp = self.describe(audio.to_media());
         Ok(Answer { sdp, remote })
     }
 
-    /// The stream that was ours before, else the first audio that we can use.
+    /// How the audio of an offer will be protected: what we know of it, and our own line for the answer.
+    fn protect(
+        &self,
+        offer: &Session,
+        media: &Media,
+        keys: &mut Keys,
+    ) -> Result<(Protection, Option<Crypto>, Option<DtlsRole>), SdpError> {
+        match remote::profile_of(media) {
+            Some(Profile::Sdes) => {
+                let theirs = crypto::offered(media).next().ok_or(SdpError::NoKeys)?;
+                let ours = keys.answer(&theirs);
+                Ok((Protection::Sdes { ours: ours.key, theirs: theirs.key }, Some(ours), None))
+            }
+            Some(Profile::Dtls) => {
+                let browser = dtls::read(offer, media)?;
+                // While the association lives, the roles stay (RFC 8842 §5.3). Passive is quicker: the browser begins at once.
+                let chosen = self.dtls_role.unwrap_or(DtlsRole::Passive);
+                let we_are = browser.role.map_or(chosen, opposite);
+                Ok((dtls_protection(browser, we_are), None, Some(we_are)))
+            }
+            Some(Profile::Plain) | None => Ok((Protection::None, None, None)),
+        }
+    }
+
+    /// The stream that was ours before, else the first audio that we may use: protected before plain.
     fn pick_audio<'a>(&self, offer: &'a Session) -> Result<(usize, &'a Media), SdpError> {
-        let former = offer.media.get(self.audio_place).filter(|media| remote::is_usable_audio(media));
-        if let (Some(media), Some(_)) = (former, self.remote) {
+        let former = offer.media.get(self.audio_place).filter(|media| self.may_use(media));
+        if let (Some(media), Some(_)) = (former, &self.remote) {
             return Ok((self.audio_place, media));
         }
-        let mut usable = offer.media.iter().enumerate().filter(|(_, media)| remote::is_usable_audio(media)).peekable();
-        let first = usable.peek().copied().ok_or(SdpError::NoAudio)?;
-        Ok(usable.find(|(_, media)| self.pick_codec(media, None).is_some()).unwrap_or(first))
+        let usable: Vec<(usize, &Media)> = offer.media.iter().enumerate().filter(|(_, media)| self.may_use(media)).collect();
+        let first = usable.first().copied().ok_or_else(|| self.why_unusable(offer))?;
+        let speaks = |media: &Media| self.pick_codec(media, None).is_some();
+        let is_protected = |media: &Media| remote::profile_of(media) != Some(Profile::Plain);
+        let best = usable.iter().filter(|(_, media)| speaks(media)).min_by_key(|(_, media)| !is_protected(media));
+        Ok(best.copied().unwrap_or(first))
     }
 
-    fn pick_codec(&self, media: &Media, wanted: Option<Codec>) -> Option<OfferedCodec> {
-        let mut ours = remote::codecs(media).filter(|offered| self.codecs.contains(&offered.codec)).peekable();
-        let first = ours.peek().copied()?;
-        Some(ours.find(|offered| Some(offered.codec) == wanted).unwrap_or(first))
+    fn may_use(&self, media: &Media) -> bool {
+        let Some(profile) = remote::profile_of(media) else { return false };
+        match (&self.local, profile) {
+            (Local::Browser(_), Profile::Dtls) => true,
+            (Local::Phone(_), Profile::Plain) => self.srtp != Srtp::Required,
+            (Local::Phone(_), Profile::Sdes) => self.srtp != Srtp::Off && crypto::offered(media).next().is_some(),
+            (Local::Browser(_), Profile::Plain | Profile::Sdes) | (Local::Phone(_), Profile::Dtls) => false,
+        }
     }
 
-    fn agree(&mut self, remote: RemoteMedia) {
-        self.remote = Some(remote);
+    fn why_unusable(&self, offer: &Session) -> SdpError {
+        let has_keyless = offer.media.iter().any(|media| remote::profile_of(media) == Some(Profile::Sdes));
+        if has_keyless && self.srtp != Srtp::Off { SdpError::NoKeys } else { SdpError::NoAudio }
+    }
+
+    fn pick_codec(&self, media: &Media, wanted: Option<Codec>) -> Option<Format> {
+        let ours = formats::codecs(media).filter(|offered| self.codecs.contains(&offered.codec));
+        // The first of the nearest: `min_by_key` keeps the offerer's order among equals.
+        ours.min_by_key(|offered| wanted.map_or(0, |wanted| distance(offered.codec, wanted)))
+    }
+
+    fn agree(&mut self, media: &Media, remote: &RemoteMedia) {
+        self.numbers.learn(media);
+        self.remote = Some(remote.clone());
         self.rtcp_mux = remote.rtcp_mux;
-        self.dtmf_payload_type = remote.dtmf_payload_type.unwrap_or(self.dtmf_payload_type);
+    }
+
+    /// What our stream is, or will be.
+    fn profile(&self) -> Profile {
+        let protocol = self.places.get(self.audio_place).map(|place| place.protocol.to_ascii_uppercase());
+        match (&self.local, protocol) {
+            (Local::Browser(_), _) => Profile::Dtls,
+            (Local::Phone(_), Some(protocol)) if protocol.contains("SAVP") => Profile::Sdes,
+            (Local::Phone(_), Some(_)) => Profile::Plain,
+            (Local::Phone(_), None) if self.srtp == Srtp::Off => Profile::Plain,
+            (Local::Phone(_), None) => Profile::Sdes,
+        }
+    }
+
+    fn first_place(&self) -> Place {
+        let (protocol, mid) = match self.profile() {
+            Profile::Plain => ("RTP/AVP", None),
+            Profile::Sdes => ("RTP/SAVP", None),
+            Profile::Dtls => ("UDP/TLS/RTP/SAVPF", Some("0".into())),
+        };
+        Place { kind: "audio".into(), protocol: protocol.into(), formats: Vec::new(), mid }
     }
 
     /// The whole text: our audio in its place, the other streams refused. A new version only when something changed.
     fn describe(&mut self, audio: Media) -> String {
-        let refuse = |place: &Place| refused(&place.kind, &place.protocol, &place.formats);
+        let refuse = |place: &Place| refused(&place.kind, &place.protocol, &place.formats, place.mid.as_deref());
         let mut media: Vec<Media> = self.places.iter().map(refuse).collect();
         if let Some(own) = media.get_mut(self.audio_place) {
             *own = audio;
@@ -178,230 +358,71 @@ impl MediaSession {
             self.version += 1;
             self.described.clone_from(&media);
         }
-        session(self.session_id, self.version, self.local, media).to_string()
+        let mid = self.places.get(self.audio_place).and_then(|place| place.mid.as_deref());
+        let bundle = mid.filter(|_| self.has_bundle);
+        session(self.session_id, self.version, &self.local, media, bundle).to_string()
+    }
+}
+
+/// How far apart two codecs are: nothing to do, one table look-up a sample, the same bandwidth, another.
+pub fn distance(a: Codec, b: Codec) -> u8 {
+    match () {
+        () if a == b => 0,
+        () if a.is_g711() && b.is_g711() => 1,
+        () if a.sample_hz() == b.sample_hz() => 2,
+        () => 3,
+    }
+}
+
+fn opposite(role: DtlsRole) -> DtlsRole {
+    match role {
+        DtlsRole::Active => DtlsRole::Passive,
+        DtlsRole::Passive => DtlsRole::Active,
+    }
+}
+
+fn dtls_protection(browser: Browser, we_are: DtlsRole) -> Protection {
+    Protection::Dtls { fingerprint: browser.fingerprint, we_are, theirs: browser.ice }
+}
+
+impl Keys {
+    fn from(seed: [u8; 32]) -> Keys {
+        Keys { random: StdRng::from_seed(seed), offered: Vec::new(), agreed: None }
+    }
+
+    /// The line in use; before there is one, one of each profile. Asked again, the same.
+    fn offer(&mut self) -> Vec<Crypto> {
+        if let Some((ours, _)) = self.agreed {
+            self.offered = vec![ours];
+        } else if self.offered.is_empty() {
+            for (profile, tag) in PROFILES.into_iter().zip(1..) {
+                self.offered.push(Crypto { tag, key: MasterKey::from_random(profile, self.random.random()) });
+            }
+        }
+        self.offered.clone()
+    }
+
+    /// Our line that their answer chose (RFC 4568 §5.1.3).
+    fn answered_by(&self, theirs: &Crypto) -> Option<Crypto> {
+        let is_it = |ours: &&Crypto| ours.tag == theirs.tag && ours.key.profile() == theirs.key.profile();
+        self.offered.iter().find(is_it).copied()
+    }
+
+    /// Our line that answers theirs. A far end that keeps its key keeps ours; one that brings a new one begins anew, and so
+    /// do we, for its packet counters begin at nought.
+    fn answer(&mut self, theirs: &Crypto) -> Crypto {
+        let ours = match self.agreed {
+            Some((ours, their_key)) if their_key == theirs.key => Crypto { tag: theirs.tag, ..ours },
+            _ => Crypto { tag: theirs.tag, key: MasterKey::from_random(theirs.key.profile(), self.random.random()) },
+        };
+        self.agreed = Some((ours, theirs.key));
+        ours
     }
 }
 
 impl Place {
     fn of(media: &Media) -> Place {
-        Place { kind: media.kind.clone(), protocol: media.protocol.clone(), formats: media.formats.clone() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    fn local() -> LocalMedia {
-        LocalMedia { address: Ipv4Addr::new(192, 0, 2, 10).into(), rtp_port: 20000, rtcp_port: 20001 }
-    }
-
-    fn leg() -> MediaSession {
-        MediaSession::new(2, local(), &[])
-    }
-
-    /// An offer or answer of a phone at 10.0.0.7 with these `m=` and `a=` lines.
-    fn phone(media: &str) -> String {
-        format!("v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\n{}\r\n", media.replace('\n', "\r\n"))
-    }
-
-    fn answered(media: &str) -> Answer {
-        leg().answer(&phone(media), Wanted::default()).unwrap_or_else(|error| panic!("{media}: {error}"))
-    }
-
-    fn refusal(media: &str) -> SdpError {
-        leg().answer(&phone(media), Wanted::default()).expect_err(media)
-    }
-
-    #[test]
-    fn the_first_offer_is_what_it_has_always_been() {
-        insta::assert_snapshot!(leg().offer(Direction::SendRecv).replace('\r', ""), @"
-        v=0
-        o=- 1 1 IN IP4 192.0.2.10
-        s=-
-        c=IN IP4 192.0.2.10
-        t=0 0
-        m=audio 20000 RTP/AVP 8 0 101
-        a=rtpmap:8 PCMA/8000
-        a=rtpmap:0 PCMU/8000
-        a=rtpmap:101 telephone-event/8000
-        a=fmtp:101 0-15
-        a=ptime:20
-        a=sendrecv
-        ");
-    }
-
-    #[test]
-    fn codecs_are_matched_by_name_and_number() {
-        for (media, codec, payload_type, dtmf) in [
-            ("m=audio 4000 RTP/AVP 0 8", Codec::Pcmu, 0, None),
-            ("m=audio 4000 RTP/AVP 9 18 8", Codec::Pcma, 8, None),
-            ("m=audio 4000 RTP/AVP 97 96\na=rtpmap:97 opus/48000/2\na=rtpmap:96 pcma/8000/1", Codec::Pcma, 96, None),
-            ("m=audio 4000 RTP/AVP 8 96\na=rtpmap:96 telephone-event/8000", Codec::Pcma, 8, Some(96)),
-            (
-                "m=audio 4000 RTP/AVP 111 8 110 126\na=rtpmap:111 opus/48000/2\na=rtpmap:110 telephone-event/48000\n\
-                 a=rtpmap:126 telephone-event/8000",
-                Codec::Pcma,
-                8,
-                Some(126),
-            ),
-            ("m=audio 4000 RTP/AVP 8 0\na=rtpmap:8 PCMA/16000\na=rtpmap:0 PCMU/8000", Codec::Pcmu, 0, None),
-        ] {
-            let Answer { sdp, remote } = answered(media);
-            assert_eq!((remote.codec, remote.payload_type, remote.dtmf_payload_type), (codec, payload_type, dtmf), "{media}");
-            let formats = dtmf.map_or(format!("{payload_type}"), |dtmf| format!("{payload_type} {dtmf}"));
-            assert!(sdp.contains(&format!("m=audio 20000 RTP/AVP {formats}\r\n")), "{sdp}");
-        }
-    }
-
-    #[test]
-    fn the_bridged_legs_codec_is_taken_when_it_is_offered() {
-        let take = |codec| {
-            let wanted = Wanted { codec: Some(codec), ..Wanted::default() };
-            leg().answer(&phone("m=audio 4000 RTP/AVP 0 8"), wanted).unwrap().remote.codec
-        };
-        assert_eq!(take(Codec::Pcma), Codec::Pcma);
-        assert_eq!(take(Codec::Pcmu), Codec::Pcmu);
-        let only_alaw = MediaSession::new(1, local(), &[Codec::Pcma]).answer(&phone("m=audio 4 RTP/AVP 0"), Wanted::default());
-        assert_eq!(only_alaw, Err(SdpError::NoCommonCodec));
-    }
-
-    #[test]
-    fn directions_are_mirrored_and_hold_is_seen() {
-        for (attribute, theirs, ours) in [
-            ("", Direction::SendRecv, "sendrecv"),
-            ("\na=sendonly", Direction::SendOnly, "recvonly"),
-            ("\na=recvonly", Direction::RecvOnly, "sendonly"),
-            ("\na=inactive", Direction::Inactive, "inactive"),
-            ("\nc=IN IP4 0.0.0.0", Direction::SendOnly, "recvonly"),
-            ("\nc=IN IP4 0.0.0.0\na=recvonly", Direction::Inactive, "inactive"),
-            ("\nc=IN IP6 ::", Direction::SendOnly, "recvonly"),
-        ] {
-            let Answer { sdp, remote } = answered(&format!("m=audio 4000 RTP/AVP 8{attribute}"));
-            assert_eq!(remote.direction, theirs, "{attribute}");
-            assert_eq!(remote.is_holding(), !theirs.receives());
-            assert!(sdp.contains(&format!("a={ours}\r\n")), "{attribute}: {sdp}");
-        }
-        let wanted = Wanted { direction: Direction::SendOnly, codec: None };
-        let held = leg().answer(&phone("m=audio 4000 RTP/AVP 8"), wanted).unwrap();
-        assert!(held.sdp.contains("a=sendonly"));
-    }
-
-    #[test]
-    fn a_direction_of_the_session_holds_for_streams_without_one() {
-        let offer = phone("m=audio 4000 RTP/AVP 8").replace("t=0 0", "t=0 0\r\na=inactive");
-        assert_eq!(leg().answer(&offer, Wanted::default()).unwrap().remote.direction, Direction::Inactive);
-    }
-
-    #[test]
-    fn rtcp_goes_where_the_far_end_says() {
-        for (attributes, rtcp, mux) in [
-            ("", "10.0.0.7:4001", false),
-            ("\na=rtcp:4444", "10.0.0.7:4444", false),
-            ("\na=rtcp:4444 IN IP4 10.0.0.7", "10.0.0.7:4444", false),
-            ("\na=rtcp:4444 IN IP4 203.0.113.1", "10.0.0.7:4444", false),
-            ("\na=rtcp:0", "10.0.0.7:4001", false),
-            ("\na=rtcp:4000\na=rtcp-mux", "10.0.0.7:4000", true),
-        ] {
-            let Answer { sdp, remote } = answered(&format!("m=audio 4000 RTP/AVP 8{attributes}"));
-            assert_eq!((remote.rtcp.to_string().as_str(), remote.rtcp_mux), (rtcp, mux), "{attributes}");
-            assert_eq!(sdp.contains("a=rtcp-mux"), mux);
-        }
-        let odd = LocalMedia { rtcp_port: 30000, ..local() };
-        assert!(MediaSession::new(1, odd, &[]).offer(Direction::SendRecv).contains("a=rtcp:30000\r\n"));
-    }
-
-    #[test]
-    fn every_stream_is_answered_in_its_place() {
-        let Answer { sdp, remote } = answered(
-            "m=video 5000 RTP/AVP 96 97\na=rtpmap:96 VP8/90000\nm=audio 0 RTP/AVP 8\nm=audio 6000 RTP/SAVP 8\n\
-             m=audio 4000 RTP/AVP 8\nm=audio 4100 RTP/AVP 0\nm=application 7000 UDP/BFCP *\nm=text 1 RTP/AVP",
-        );
-        let media: Vec<_> = sdp.lines().filter(|line| line.starts_with("m=")).collect();
-        assert_eq!(
-            media,
-            [
-                "m=video 0 RTP/AVP 96",
-                "m=audio 0 RTP/AVP 8",
-                "m=audio 0 RTP/SAVP 8",
-                "m=audio 20000 RTP/AVP 8",
-                "m=audio 0 RTP/AVP 0",
-                "m=application 0 UDP/BFCP *",
-                "m=text 0 RTP/AVP 0"
-            ]
-        );
-        assert_eq!(remote.rtp.port(), 4000);
-    }
-
-    #[test]
-    fn a_stream_with_our_codec_wins_over_an_earlier_one_without() {
-        assert_eq!(answered("m=audio 4000 RTP/AVP 9\nm=audio 4100 RTP/AVP 8").remote.rtp.port(), 4100);
-    }
-
-    #[test]
-    fn addresses_may_stand_on_either_level_and_be_ipv6() {
-        let v6 = answered("m=audio 4000 RTP/AVP 8\nc=IN IP6 2001:db8::7").remote;
-        assert_eq!(v6.rtp.to_string(), "[2001:db8::7]:4000");
-        let mapped = answered("m=audio 4000 RTP/AVP 8\nc=IN IP6 ::ffff:10.0.0.9").remote;
-        assert_eq!(mapped.rtp.to_string(), "10.0.0.9:4000");
-        let ours = LocalMedia { address: "2001:db8::1".parse().unwrap(), ..local() };
-        assert!(MediaSession::new(1, ours, &[]).offer(Direction::SendRecv).contains("c=IN IP6 2001:db8::1\r\n"));
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_refused_for_its_reason() {
-        assert_eq!(refusal("m=audio 4000 RTP/AVP 9 18"), SdpError::NoCommonCodec);
-        assert_eq!(refusal("m=image 4000 udptl t38"), SdpError::NoAudio);
-        assert_eq!(refusal("m=audio 0 RTP/AVP 8"), SdpError::NoAudio);
-        assert_eq!(refusal("m=audio 4000 RTP/SAVPF 8"), SdpError::NoAudio);
-        assert_eq!(refusal("m=audio 4000 RTP/AVP 8\nc=IN IP4 phone.example.com"), SdpError::NoAddress);
-        assert_eq!(refusal("m=audio 4000 RTP/AVP 8\nc=IN IP4 224.2.1.1/127"), SdpError::NoAddress);
-        assert_eq!(refusal(&"m=video 1 RTP/AVP 96\n".repeat(40)), SdpError::Syntax { line: 38, why: "too many streams" });
-        assert!(matches!(leg().answer("", Wanted::default()), Err(SdpError::Syntax { .. })));
-        assert!(matches!(leg().answer("v=0\r\ns=-\r\n", Wanted::default()), Err(SdpError::Syntax { .. })));
-    }
-
-    #[test]
-    fn an_answer_to_our_offer_settles_the_codec() {
-        let mut leg = leg();
-        leg.offer(Direction::SendRecv);
-        let early = phone("m=audio 4000 RTP/AVP 0 96\na=rtpmap:96 telephone-event/8000\na=ptime:30");
-        let remote = leg.accept_answer(&early).unwrap();
-        assert_eq!((remote.codec, remote.dtmf_payload_type, remote.ptime_ms), (Codec::Pcmu, Some(96), 30));
-        assert_eq!(leg.accept_answer(&early), Ok(remote), "the 200 repeats what the 183 said");
-        assert_eq!(leg.accept_answer(&phone("m=audio 0 RTP/AVP 0")), Err(SdpError::Refused));
-        assert_eq!(leg.accept_answer(&phone("m=audio 4000 RTP/AVP 9")), Err(SdpError::NoCommonCodec));
-        assert_eq!(leg.remote(), Some(&remote), "a bad answer changes nothing");
-    }
-
-    #[test]
-    fn the_version_grows_only_when_the_text_changes() {
-        let version = |sdp: &str| Session::parse(sdp).unwrap().origin.version;
-        let mut leg = leg();
-        let audio = "m=audio 4000 RTP/AVP 8 0";
-        let first = leg.answer(&phone(audio), Wanted::default()).unwrap().sdp;
-        assert_eq!(version(&first), 1);
-        let refresh = leg.answer(&phone(audio), Wanted::default()).unwrap().sdp;
-        assert_eq!(refresh, first);
-        let held = leg.answer(&phone(&format!("{audio}\na=sendonly")), Wanted::default()).unwrap().sdp;
-        assert_eq!(version(&held), 2);
-        assert_eq!(leg.answer(&phone("m=audio 4000 RTP/AVP 9"), Wanted::default()), Err(SdpError::NoCommonCodec));
-        let resumed = leg.answer(&phone(audio), Wanted::default()).unwrap().sdp;
-        assert_eq!(version(&resumed), 3);
-    }
-
-    #[test]
-    fn a_new_offer_keeps_streams_and_payload_types() {
-        let mut leg = leg();
-        let offer =
-            "m=video 5000 RTP/AVP 96\nm=audio 4000 RTP/AVPF 97 98\na=rtpmap:97 PCMU/8000\na=rtpmap:98 telephone-event/8000";
-        leg.answer(&phone(offer), Wanted::default()).unwrap();
-        let hold = leg.offer(Direction::SendOnly);
-        assert!(hold.contains("m=video 0 RTP/AVP 96\r\nm=audio 20000 RTP/AVPF 97 8 98\r\na=rtpmap:97 PCMU/8000"), "{hold}");
-        assert!(hold.contains("a=rtpmap:98 telephone-event/8000") && hold.contains("a=sendonly"));
-        let answer = phone("m=video 0 RTP/AVP 96\nm=audio 4000 RTP/AVPF 97\na=rtpmap:97 PCMU/8000\na=recvonly");
-        assert_eq!(leg.accept_answer(&answer).unwrap().direction, Direction::RecvOnly);
+        let mid = media.attribute("mid").map(str::to_owned);
+        Place { kind: media.kind.clone(), protocol: media.protocol.clone(), formats: media.formats.clone(), mid }
     }
 }

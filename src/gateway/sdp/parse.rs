@@ -21,8 +21,12 @@ pub enum SdpError {
     #[error("line {line}: {why}")]
     Syntax { line: usize, why: &'static str },
     /// Answer 488, like the ones below.
-    #[error("no audio stream over plain RTP is offered")]
+    #[error("no audio stream of a kind that may be used is offered")]
     NoAudio,
+    #[error("the stream has no keys that we could use")]
+    NoKeys,
+    #[error("RTP and RTCP must share a port")]
+    NoMux,
     #[error("no codec in common")]
     NoCommonCodec,
     #[error("no usable address to send to")]

@@ -1,15 +1,18 @@
-//! What a description says about the far end's audio: where, which codec, which way.
+//! What a description says about the far end's audio: where, which codec, which way, how protected.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::dtls::{DtlsRole, Fingerprint, IceCredentials};
+use super::formats::{self, Dtmf, Format};
 use super::parse::SdpError;
 use super::session::{Connection, Direction, Media, Session};
 use crate::media::codec::Codec;
+use crate::media::srtp::MasterKey;
 
-/// The far end of an audio stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The far end of an audio stream, as both have agreed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteMedia {
-    /// Where it wants RTP.
+    /// Where it wants RTP. Says nothing for a browser, which is found by ICE.
     pub rtp: SocketAddr,
     /// Where it wants RTCP: `a=rtcp`, or the next port, or the RTP port with `rtcp_mux`.
     pub rtcp: SocketAddr,
@@ -17,12 +20,42 @@ pub struct RemoteMedia {
     pub codec: Codec,
     /// Of `codec`, in its numbering.
     pub payload_type: u8,
-    /// Of telephone-event at 8 kHz, in its numbering; `None`: it takes none.
-    pub dtmf_payload_type: Option<u8>,
+    /// Other codecs that the far end may change to at any packet, with their payload types.
+    pub others: Vec<(u8, Codec)>,
+    /// `None`: it takes no telephone-events.
+    pub dtmf: Option<Dtmf>,
+    /// Of comfort noise (RFC 3389), when both know it.
+    pub comfort_noise: Option<u8>,
     /// Seen by the far end: `SendOnly` means that it holds us.
     pub direction: Direction,
-    /// The packet length it wants, 20 when it does not say.
+    /// The packet length it wants, 20 when it does not say; never above the longest it takes.
     pub ptime_ms: u16,
+    pub protection: Protection,
+}
+
+/// How the audio is protected, both ways.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    None,
+    /// Keys from the SDP, of one profile.
+    Sdes {
+        ours: MasterKey,
+        theirs: MasterKey,
+    },
+    /// A browser: keys by DTLS.
+    Dtls {
+        fingerprint: Fingerprint,
+        we_are: DtlsRole,
+        theirs: IceCredentials,
+    },
+}
+
+/// How a stream's protocol protects it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Profile {
+    Plain,
+    Sdes,
+    Dtls,
 }
 
 impl RemoteMedia {
@@ -42,68 +75,53 @@ impl RemoteMedia {
     }
 }
 
-/// A codec of a stream with its payload type there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct OfferedCodec {
-    pub codec: Codec,
-    pub payload_type: u8,
+/// `None`: not an audio stream, one that is not wanted, or one by something else than RTP.
+pub(super) fn profile_of(media: &Media) -> Option<Profile> {
+    if media.kind != "audio" || media.port == 0 {
+        return None;
+    }
+    let is = |names: [&str; 2]| names.iter().any(|name| media.protocol.eq_ignore_ascii_case(name));
+    match () {
+        () if is(["RTP/AVP", "RTP/AVPF"]) => Some(Profile::Plain),
+        () if is(["RTP/SAVP", "RTP/SAVPF"]) => Some(Profile::Sdes),
+        () if is(["UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"]) => Some(Profile::Dtls),
+        () => None,
+    }
 }
 
-/// An audio stream over plain RTP with a port.
-pub(super) fn is_usable_audio(media: &Media) -> bool {
-    let is_plain_rtp = ["RTP/AVP", "RTP/AVPF"].iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol));
-    media.kind == "audio" && media.port != 0 && is_plain_rtp
-}
-
-/// The codecs of the stream that we speak, in its order of preference.
-pub(super) fn codecs(media: &Media) -> impl Iterator<Item = OfferedCodec> {
-    media.formats.iter().filter_map(|format| {
-        let payload_type = format.parse().ok().filter(|payload_type| *payload_type < 128)?;
-        let codec = match media.rtpmap(format) {
-            Some(map) => {
-                let mut parts = map.split('/');
-                let codec = Codec::from_name(parts.next()?.trim())?;
-                let is_narrow_mono = parts.next() == Some("8000") && matches!(parts.next(), None | Some("1"));
-                is_narrow_mono.then_some(codec)?
-            }
-            None => Codec::from_payload_type(payload_type)?,
-        };
-        // The relay passes on only the two laws as yet.
-        let codec = Some(codec).filter(|codec| codec.is_g711())?;
-        Some(OfferedCodec { codec, payload_type })
-    })
-}
-
-/// The payload type of telephone-event at our clock rate (RFC 4733 §2.4.1).
-pub(super) fn dtmf_payload_type(media: &Media) -> Option<u8> {
-    media.formats.iter().find_map(|format| {
-        let (name, clock) = media.rtpmap(format)?.split_once('/')?;
-        let is_ours = name.eq_ignore_ascii_case("telephone-event") && matches!(clock, "8000" | "8000/1");
-        is_ours.then(|| format.parse().ok().filter(|payload_type| *payload_type < 128)).flatten()
-    })
-}
-
-/// The far end as `media` of `session` describes it, speaking `codec`.
-pub(super) fn remote_media(session: &Session, media: &Media, chosen: OfferedCodec) -> Result<RemoteMedia, SdpError> {
-    let connection = media.connection.as_ref().or(session.connection.as_ref()).ok_or(SdpError::NoAddress)?;
-    let ip = usable_ip(connection)?;
+/// The far end as `media` of `session` describes it, speaking `chosen`.
+pub(super) fn remote_media(
+    session: &Session,
+    media: &Media,
+    chosen: Format,
+    protection: Protection,
+) -> Result<RemoteMedia, SdpError> {
+    let is_browser = matches!(protection, Protection::Dtls { .. });
+    let ip = match media.connection.as_ref().or(session.connection.as_ref()) {
+        // Whatever stands there (a name, zeros, an address long gone), a browser is found by ICE, and does not hold by it.
+        _ if is_browser => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Some(connection) => usable_ip(connection)?,
+        None => return Err(SdpError::NoAddress),
+    };
     let rtp = SocketAddr::new(ip, media.port);
     let rtcp_mux = media.has_flag("rtcp-mux");
     let direction = Direction::among(&media.attributes).or(Direction::among(&session.attributes)).unwrap_or_default();
+    let milliseconds = |name: &str| -> Option<u16> {
+        media.attribute(name).and_then(|value| value.trim().parse().ok()).filter(|ms| (5..=200).contains(ms))
+    };
     Ok(RemoteMedia {
         rtp,
         rtcp: if rtcp_mux { rtp } else { rtcp_address(media, rtp) },
         rtcp_mux,
         codec: chosen.codec,
         payload_type: chosen.payload_type,
-        dtmf_payload_type: dtmf_payload_type(media),
+        others: Vec::new(),
+        dtmf: formats::dtmf_for(media, chosen.codec),
+        comfort_noise: formats::comfort_noise_for(media, chosen.codec),
         // An address of zeros is how RFC 2543 put people on hold: nothing may be sent there (RFC 3264 §8.4).
-        direction: if ip.is_unspecified() { direction.and(Direction::SendOnly) } else { direction },
-        ptime_ms: media
-            .attribute("ptime")
-            .and_then(|value| value.trim().parse().ok())
-            .filter(|ms| (5..=200).contains(ms))
-            .unwrap_or(20),
+        direction: if ip.is_unspecified() && !is_browser { direction.and(Direction::SendOnly) } else { direction },
+        ptime_ms: milliseconds("ptime").unwrap_or(20).min(milliseconds("maxptime").unwrap_or(u16::MAX)),
+        protection,
     })
 }
 

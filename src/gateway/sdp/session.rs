@@ -130,6 +130,20 @@ impl Attribute {
     }
 }
 
+impl Session {
+    /// Whether this stream is in a bundle (RFC 9143): whoever offers one wants to see it in the answer.
+    pub(super) fn is_bundled(&self, media: &Media) -> bool {
+        let groups = self.attributes.iter().filter(|line| line.name == "group").filter_map(|line| line.value.as_deref());
+        let Some(mid) = media.attribute("mid") else { return false };
+        groups.filter_map(|group| group.strip_prefix("BUNDLE")).any(|mids| mids.split_ascii_whitespace().any(|it| it == mid))
+    }
+
+    /// The value of the first attribute of that name that stands for all streams.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|attribute| attribute.name == name).and_then(|attribute| attribute.value.as_deref())
+    }
+}
+
 impl Media {
     /// The value of the first attribute of that name.
     pub fn attribute(&self, name: &str) -> Option<&str> {

@@ -68,6 +68,8 @@ pub enum Event {
     Registered { user: AgentId, contacts: usize, phone: Option<SocketAddr>, browser: Option<SocketAddr> },
     /// A browser of the user registered by a connection that is new to it: it opened, was reloaded, or came back.
     BrowserCame { user: AgentId, contact: Uri },
+    /// A browser of the user is registered no more, mostly because its connection is gone.
+    BrowserGone { user: AgentId, contact: Uri },
     /// The user's last phone is gone: removed, expired or disconnected.
     Unregistered { user: AgentId },
     /// A wrong password or an unknown user.

@@ -93,6 +93,8 @@ mod tests {
             options_seconds: 0,
             max_calls: 0,
             max_cps: 0,
+            codecs: crate::site::TRUNK_CODECS.to_vec(),
+            srtp: crate::site::Srtp::Off,
         };
         (name.into(), trunk)
     }

@@ -249,6 +249,7 @@ impl Endpoint {
                     Event::Registered { user, contacts, phone, browser }
                 }
                 RegistrarChange::BrowserCame { user, contact } => Event::BrowserCame { user, contact },
+                RegistrarChange::BrowserGone { user, contact } => Event::BrowserGone { user, contact },
                 RegistrarChange::Unregistered { user } => Event::Unregistered { user },
             });
         }

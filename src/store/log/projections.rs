@@ -80,7 +80,11 @@ impl<'a> Outcome<'a> {
                 Some(known) => *known = (view, at),
                 None => self.agents.push((view, at)),
             },
-            EventKind::CallSupervised(_) | EventKind::PopShown(_) | EventKind::PopRetracted { .. } => {}
+            EventKind::CallLegLost(_)
+            | EventKind::CallLegReturned(_)
+            | EventKind::CallSupervised(_)
+            | EventKind::PopShown(_)
+            | EventKind::PopRetracted { .. } => {}
         }
     }
 }

@@ -149,7 +149,7 @@ impl Mouth {
         loop {
             ticks.tick().await;
             let said: Vec<i16> = self.samples.by_ref().chain(std::iter::repeat(0)).take(PACKET_SAMPLES).collect();
-            let to = *remote.borrow();
+            let to = remote.borrow().clone();
             if let Some(to) = to.filter(RemoteMedia::receives) {
                 let header = RtpHeader { marker: false, payload_type: to.payload_type, sequence, timestamp, ssrc };
                 self.send(to, header, &said).await;
@@ -165,9 +165,9 @@ impl Mouth {
             self.key = self.pressed.try_recv().ok().and_then(|digit| Key::press(digit, audio.timestamp));
         }
         // A far end without telephone-events never learns of the key.
-        self.key.take_if(|_| to.dtmf_payload_type.is_none());
+        self.key.take_if(|_| to.dtmf.is_none());
         let mut packet = Vec::with_capacity(HEADER_BYTES + PACKET_SAMPLES);
-        match (&mut self.key, to.dtmf_payload_type) {
+        match (&mut self.key, to.dtmf.map(|dtmf| dtmf.payload_type)) {
             (Some(key), Some(payload_type)) => {
                 let Some((duration, is_end)) = key.left.pop_front() else { return };
                 let header = RtpHeader { marker: duration == 160, payload_type, timestamp: key.timestamp, ..audio };
@@ -201,11 +201,11 @@ async fn listen(rtp: Arc<UdpSocket>, rtcp: UdpSocket, ear: SharedEar, remote: wa
         };
         // An error tells that an earlier packet of ours was refused.
         let Ok(length) = length else { continue };
-        let known = *remote.borrow();
+        let known = remote.borrow().clone();
         let (Some(known), Some(read)) = (known, rtp::parse(&packet[..length])) else { continue };
         match read.header.payload_type {
             payload_type if payload_type == known.payload_type => ear.hear(clock::now(), known.codec, &read),
-            payload_type if Some(payload_type) == known.dtmf_payload_type => ear.hear_event(&read),
+            payload_type if known.dtmf.is_some_and(|dtmf| dtmf.payload_type == payload_type) => ear.hear_event(&read),
             _ => {}
         }
     }

@@ -393,6 +393,8 @@ fn site_with_trunk(name: &str, at: SocketAddr) -> Site {
         options_seconds: 0,
         max_calls: 0,
         max_cps: 0,
+        codecs: perezvon::site::TRUNK_CODECS.to_vec(),
+        srtp: perezvon::site::Srtp::Off,
     };
     Site { trunks: [(name, trunk)].into(), ..Site::default() }
 }
@@ -410,6 +412,8 @@ fn site_of_server(carrier: SocketAddr) -> Site {
             sip_ha1: Some(sip_ha1(&extension(agent), "secret")),
             skills: BTreeMap::new(),
             record: true,
+            codecs: perezvon::site::USER_CODECS.to_vec(),
+            srtp: perezvon::site::Srtp::Off,
         };
         (login, user)
     };

@@ -395,6 +395,8 @@ fn site() -> Site {
             sip_ha1: None,
             skills: Default::default(),
             record: true,
+            codecs: perezvon::site::USER_CODECS.to_vec(),
+            srtp: perezvon::site::Srtp::Off,
         };
         site.users.insert(user.login.clone(), user);
     }

@@ -82,7 +82,9 @@ fn credentials_end_with_their_session_and_by_time_and_take_their_phone_along() {
     assert!(bench.take_events().is_empty(), "another session's");
     bench.command(Command::TakeBack { session: Some(Uuid::from_u128(1)) }).unwrap();
     let events = bench.take_events();
-    assert!(matches!(&events[..], [Event::Registered { contacts: 1, browser: None, .. }]), "the desk phone stays: {events:?}");
+    let [Event::BrowserGone { .. }, Event::Registered { contacts: 1, browser: None, .. }] = &events[..] else {
+        panic!("the desk phone stays: {events:?}");
+    };
     assert_eq!(come(&mut bench, 1, PAGE, &username).status, Status::UNAUTHORIZED);
 
     let username = lend(&mut bench, "anna", 2, 300);
@@ -238,7 +240,8 @@ fn a_lost_connection_leaves_the_call_and_its_requests_follow_the_page() {
     in_call(&mut bench);
     bench.endpoint.flow_closed(bench.now, &socket(1));
     bench.drain();
-    assert!(matches!(bench.take_events().as_slice(), [Event::Unregistered { .. }]), "and no word of the leg");
+    let events = bench.take_events();
+    assert!(matches!(&events[..], [Event::BrowserGone { .. }, Event::Unregistered { .. }]), "no word of the leg: {events:?}");
     bench.command(Command::ReInvite { leg: LegId(1), body: Some(Body::sdp(OFFER)) }).unwrap();
     assert!(matches!(bench.take_events().as_slice(), [Event::ReInviteFailed { .. }]));
 

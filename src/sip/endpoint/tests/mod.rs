@@ -65,6 +65,8 @@ pub(super) fn site() -> Site {
             sip_ha1: Some(sip_ha1(extension, &format!("secret-{extension}"))),
             skills: BTreeMap::new(),
             record: true,
+            codecs: crate::site::USER_CODECS.to_vec(),
+            srtp: crate::site::Srtp::Off,
         };
         (login, user)
     };
@@ -78,6 +80,8 @@ pub(super) fn site() -> Site {
         options_seconds: 0,
         max_calls: 0,
         max_cps: 0,
+        codecs: crate::site::TRUNK_CODECS.to_vec(),
+        srtp: crate::site::Srtp::Off,
     };
     Site {
         users: [user("anna", "101"), user("boris", "102")].into(),
