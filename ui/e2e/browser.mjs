@@ -15,10 +15,20 @@ const ARGS = [
   '--autoplay-policy=no-user-gesture-required',
 ];
 
-export async function openBrowser() {
+// For pages that telephone: a microphone without asking, and WebRTC with the server on this machine.
+const TELEPHONE_ARGS = [
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--disable-features=WebRtcHideLocalIpsWithMdns',
+  '--allow-loopback-in-peer-connection',
+];
+
+export async function openBrowser({ telephones = false } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'perezvon-e2e-'));
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  const browser = await chromium.launch({ executablePath, headless: true, args: [...ARGS, `--crash-dumps-dir=${profile}`] });
+  const args = [...ARGS, ...(telephones ? TELEPHONE_ARGS : []), `--crash-dumps-dir=${profile}`];
+  const ignoreDefaultArgs = telephones ? ['--mute-audio'] : [];
+  const browser = await chromium.launch({ executablePath, headless: true, args, ignoreDefaultArgs });
   return {
     browser,
     async close() {

@@ -1,6 +1,7 @@
 //! The whole server as a process, with real SIP phones and real audio.
 
 mod admin;
+mod browser;
 mod calls;
 mod crash;
 mod desk;

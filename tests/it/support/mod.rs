@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod browser;
 pub mod clients;
 pub mod databases;
 pub mod ears;

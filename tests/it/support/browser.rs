@@ -1,0 +1,111 @@
+//! Telephones in a real browser: JsSIP in Chromium tabs, each with its own tone. They run in ui/e2e/phones.mjs, which
+//! takes one JSON command a line and answers each with one.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::server::{Api, Server};
+
+/// Chromium with the tabs of one test. Closed when dropped.
+pub struct Browser {
+    child: Child,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+/// How long the slowest thing a tab does may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Browser {
+    pub fn open(server: &Server) -> Browser {
+        let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+        assert!(ui.join("node_modules/jssip").exists(), "the desk's packages are missing: run `make test`");
+        let mut child = Command::new("timeout")
+            .args(["-k", "1", "300", "node", "e2e/phones.mjs"])
+            .arg(format!("http://{}", server.http))
+            .current_dir(ui)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let commands = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+        Browser { child, commands, answers }
+    }
+
+    /// Does something in a tab.
+    pub fn tell(&mut self, page: &str, deed: &str, mut with: Value) -> Value {
+        with["page"] = page.into();
+        with["deed"] = deed.into();
+        writeln!(self.commands, "{with}").unwrap();
+        let answer = self.answers.next().expect("the browser is there").unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert!(answer["error"].is_null(), "{page} {deed}: {answer}");
+        answer["ok"].clone()
+    }
+
+    /// Asks a tab until it is so.
+    pub fn until(&mut self, page: &str, question: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.tell(page, question, json!({}));
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < until, "{page} waited in vain until it {what}; it is {answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A tab with a registered telephone of the person whose API this is.
+    pub async fn phone(&mut self, page: &str, api: &Api, hz: f32) {
+        self.tell(page, "open", json!({}));
+        self.register(page, api, hz, None).await;
+    }
+
+    /// `codec`: the only one it speaks, by its SDP name.
+    pub async fn register(&mut self, page: &str, api: &Api, hz: f32, codec: Option<&str>) {
+        let (status, credentials) = api.send("POST", "me/phone", json!({})).await;
+        assert!(status < 300, "{status} {credentials}");
+        self.tell(page, "register", json!({"credentials": credentials, "hz": hz, "codec": codec}));
+        self.until(page, "state", "is registered", |state| state["registered"] == true);
+    }
+
+    /// This tone and nothing else.
+    pub fn hears_only(&mut self, page: &str, hz: f32) {
+        self.until(page, "heard", &format!("hears only {hz} Hz"), |heard| is_made_of(heard, &[hz]));
+    }
+
+    pub fn hears_nothing(&mut self, page: &str) {
+        self.until(page, "heard", "hears nothing", |heard| heard.as_array().is_some_and(Vec::is_empty));
+    }
+
+    pub fn rings(&mut self, page: &str) {
+        self.until(page, "state", "rings", |state| state["ringing"] == true);
+    }
+
+    pub fn talks(&mut self, page: &str) {
+        self.until(page, "state", "talks", |state| state["talking"] == true);
+    }
+}
+
+/// A tone is told within two steps of the analyser.
+fn is_made_of(heard: &Value, tones: &[f32]) -> bool {
+    let near = |peak: &Value, hz: f32| (peak["hz"].as_f64().unwrap_or(0.0) as f32 - hz).abs() < 15.0;
+    let peaks = heard.as_array().cloned().unwrap_or_default();
+    tones.iter().all(|hz| peaks.iter().any(|peak| near(peak, *hz)))
+        && peaks.iter().all(|peak| tones.iter().any(|hz| near(peak, *hz)))
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Its input closed, it closes Chromium; `timeout` passes the word on if it does not.
+        // SAFETY: the pid is our own child's, which has not been waited for.
+        unsafe { libc::kill(i32::try_from(self.child.id()).expect("a pid"), libc::SIGTERM) };
+        let _ = self.child.wait();
+    }
+}
