@@ -2,12 +2,21 @@
 // hears. Run by tests/it/support/browser.rs: node e2e/phones.mjs BASE_URL; one JSON command a line on standard input,
 // one JSON answer a line on standard output, in order.
 import { createInterface } from 'node:readline';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
 import { openBrowser } from './browser.mjs';
 
 const [base] = process.argv.slice(2);
-const JSSIP = readFileSync(fileURLToPath(new URL('../node_modules/jssip/dist/jssip.min.js', import.meta.url)), 'utf8');
+const JSSIP = await bundled();
+
+// JsSIP as one script that leaves `JsSIP` in the page.
+async function bundled() {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const lib = { entry: fileURLToPath(import.meta.resolve('jssip')), formats: ['iife'], name: 'JsSIP' };
+  const options = { configFile: false, root, logLevel: 'error', build: { write: false, lib, minify: false } };
+  const [{ output }] = [await build({ ...options, define: { 'process.env.NODE_ENV': '"production"' } })].flat();
+  return output[0].code;
+}
 
 // Runs in the page.
 function telephone() {
@@ -150,7 +159,7 @@ async function open(name) {
   const page = await context.newPage();
   page.on('pageerror', (error) => process.stderr.write(`${name}: ${error.message}\n`));
   await page.goto(`${base}/healthz`);
-  await page.evaluate(JSSIP);
+  await page.addScriptTag({ content: JSSIP });
   await page.evaluate(telephone);
   pages.set(name, page);
 }
@@ -160,7 +169,7 @@ async function obey({ page: name, deed, ...rest }) {
   const page = pages.get(name);
   if (deed === 'reload') {
     await page.reload();
-    await page.evaluate(JSSIP);
+    await page.addScriptTag({ content: JSSIP });
     return page.evaluate(telephone);
   }
   if (deed === 'close') {
