@@ -101,6 +101,12 @@ impl Outgoing {
         self.source = None;
     }
 
+    /// The source's packets are not passed on for a while: the next one that is begins anew, so that what was left out is
+    /// not taken for loss.
+    pub fn leave_source(&mut self) {
+        self.source = None;
+    }
+
     /// Finds the place of a packet with its source's own numbers, which run by this stream's clock; `None` when it belongs
     /// before the source's first packet, where the numbers are taken.
     pub fn place(&mut self, now: Time, source: Source, sequence: u16, timestamp: u32) -> Option<Place> {
@@ -252,6 +258,14 @@ mod tests {
         assert_eq!(out.place(ms(80), MUSIC, 0, 0), place(5, 160 + 2880, true));
         out.set_clock(ms(1080), 8000);
         assert_eq!(out.place(ms(2080), MUSIC, 1, 160), place(6, 160 + 2880 + 48000 + 8000, true));
+    }
+
+    #[test]
+    fn what_a_source_says_while_it_is_left_is_no_loss() {
+        let mut out = Outgoing::new(5, 0, 0);
+        out.place(ms(0), AGENT, 10, 0);
+        out.leave_source();
+        assert_eq!(out.place(ms(60), AGENT, 13, 480), place(2, 480, true));
     }
 
     #[test]

@@ -29,7 +29,10 @@ pub struct Sound {
 
 /// What has been coded so far, packet by packet; no place is made before the first.
 #[derive(Clone, Default, PartialEq, Eq)]
-struct Kept(OnceLock<Box<[OnceLock<Box<[u8]>>]>>);
+struct Kept(OnceLock<Packets>);
+
+/// One place a packet of 20 ms, coded when it is first played.
+type Packets = Box<[OnceLock<Box<[u8]>>]>;
 
 /// What one who plays a sound needs as long as nobody played it before in the same codec.
 pub struct SoundCoder {

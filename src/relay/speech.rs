@@ -35,12 +35,6 @@ impl Leg {
         match head.kind {
             FrameKind::Audio(codec) => self.say_audio(now, head, codec, payload, &remote, outlets),
             FrameKind::TelephoneEvent(heard) => self.say_event(now, head, heard, payload, &remote),
-            FrameKind::Key(event) => {
-                // Who has no telephone-event hears the tone itself.
-                if remote.dtmf.is_some() {
-                    self.keys.press(now, event);
-                }
-            }
         }
     }
 
@@ -58,6 +52,7 @@ impl Leg {
         if !passes || self.render.is_some() {
             let render = self.render.get_or_insert_with(|| {
                 self.renderings = self.renderings.wrapping_add(1);
+                self.out.leave_source();
                 Box::new(Render::new(remote.codec, self.ties.sources.len(), self.renderings))
             });
             if !render.may_end(passes) {

@@ -426,13 +426,13 @@ impl MediaThread {
     fn take_turns(&mut self, now: Time) {
         loop {
             self.due.clear();
-            let Some(due) = self.wheel.advance(now) else { return };
+            let Some((due_at, due)) = self.wheel.advance(now) else { return };
             self.due.extend_from_slice(due);
             for place in 0..self.due.len() {
                 let pair = self.due.get(place).copied().unwrap_or(u16::MAX);
                 let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) else { continue };
                 let media = leg.id;
-                if leg.turn(now, &mut self.parts.outlets) == Played::Ended {
+                if leg.turn(due_at, &mut self.parts.outlets) == Played::Ended {
                     (self.parts.outlets.on_event)(MediaEvent::PlayEnded { media });
                 }
                 self.tend_wheel(now, media);

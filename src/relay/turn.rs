@@ -76,7 +76,7 @@ impl Leg {
         self.remote.clone().filter(|_| self.wire.is_ready())
     }
 
-    /// The next 20 ms.
+    /// The next 20 ms. `now` is when they are due: a thread that woke late does not shift what is heard.
     pub fn turn(&mut self, now: Time, outlets: &mut Outlets) -> Played {
         let Some(remote) = self.reachable() else { return Played::On };
         let step = self.keys.step(now);

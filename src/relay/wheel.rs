@@ -50,14 +50,14 @@ impl Wheel {
         ahead.map(|ahead| Time::from_millis(self.played_ms + ahead))
     }
 
-    /// Moves one millisecond on towards `now`, if it is behind, and says which legs are due in it.
-    pub fn advance(&mut self, now: Time) -> Option<&[u16]> {
+    /// Moves one millisecond on towards `now`, if it is behind, and says when that was and which legs are due in it.
+    pub fn advance(&mut self, now: Time) -> Option<(Time, &[u16])> {
         let now_ms = now.as_millis();
         if self.playing == 0 || self.played_ms >= now_ms {
             return None;
         }
         self.played_ms = (self.played_ms + 1).max(now_ms.saturating_sub(CATCH_UP_MS));
-        self.slots.get(index(self.played_ms)).map(Vec::as_slice)
+        Some((Time::from_millis(self.played_ms), self.slots.get(index(self.played_ms))?))
     }
 
     fn slot(&mut self, ms: u64) -> &mut Vec<u16> {
@@ -83,7 +83,8 @@ mod tests {
 
     fn due(wheel: &mut Wheel, now: u64) -> Vec<u16> {
         let mut all = Vec::new();
-        while let Some(pairs) = wheel.advance(ms(now)) {
+        while let Some((at, pairs)) = wheel.advance(ms(now)) {
+            assert!(at <= ms(now));
             all.extend_from_slice(pairs);
         }
         all

@@ -8,6 +8,7 @@ use super::{COLUMNS_HZ, KEYPAD, ROWS_HZ};
 
 /// Full scale of a sample, and what a sine of that size counts: 3.14 dBm0 in A-law (G.711 table 5).
 const FULL_SCALE: f32 = 32_767.0;
+#[allow(clippy::approx_constant, reason = "G.711 table 1 overload level, not the ratio of a circle")]
 const FULL_SCALE_DBM0: f32 = 3.14;
 /// The column is this much louder than the row, to make up for lines that swallow high tones.
 const TWIST_DB: f32 = 2.0;

@@ -46,6 +46,7 @@ fn pitches(key: char) -> (f32, f32) {
     (ROWS_HZ[row], COLUMNS_HZ[keys.iter().position(|other| *other == key).unwrap()])
 }
 
+#[allow(clippy::approx_constant, reason = "a level in dBm0")]
 fn amplitude(dbm0: f32) -> f32 {
     32_767.0 * 10_f32.powf((dbm0 - 3.14) / 20.0)
 }

@@ -152,7 +152,7 @@ fn packets_of_10_to_60_ms_are_heard_alike() {
 #[test]
 fn five_in_a_hundred_lost_leave_no_click_and_are_counted() {
     for codec in Codec::ALL {
-        let is_lost = |n: i64| dice(n, 7) % 20 == 0;
+        let is_lost = |n: i64| dice(n, 7).is_multiple_of(20);
         let lost = (0..1000).filter(|n| is_lost(*n)).count() as u64;
         let late_ms = move |n| (!is_lost(n)).then_some(0);
         let outcome = Scene { late_ms: Box::new(late_ms), ..Scene::new(codec, 8000) }.play();

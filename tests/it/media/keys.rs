@@ -4,7 +4,7 @@ use perezvon::media::codec::Codec::{self, G722, Opus, Pcma};
 use perezvon::media::dtmf::{DigitReader, TelephoneEvent};
 use perezvon::relay::{MediaCommand, MediaEvent};
 
-use super::party::{Party, talk};
+use super::party::{Party, loudness, talk};
 use super::rig::{Line, Rig};
 
 /// A leg that takes keys at its codec's clock.
@@ -77,7 +77,7 @@ fn keys_pass_between_every_pair_of_codecs_each_once_and_as_long_as_they_were() {
             assert_eq!(keys_at(&a.party), "");
             assert_eq!(keys_told(&rig, &a), "1180*#");
             b.party.assert_one_stream();
-            b.party.assert_hears(15, 700.0, &[1100.0]);
+            assert!(loudness(&b.party.heard_lately(400), 700.0) > 0.4, "{codecs:?}: speech goes on");
         }
     }
 }
