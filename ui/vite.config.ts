@@ -30,7 +30,7 @@ function section(name: string, text: string): string {
 }
 
 function licenceText(root: string): string {
-  for (const file of ['LICENSE', 'LICENSE.md', 'LICENCE', 'license', 'License']) {
+  for (const file of ['LICENSE', 'LICENSE.md', 'LICENCE', 'license', 'license.md', 'License']) {
     try {
       return readFileSync(join(root, file), 'utf8');
     } catch {
@@ -52,6 +52,7 @@ export default defineConfig({
   server: {
     proxy: {
       '/api': { target: process.env['PEREZVON_API'] ?? 'http://127.0.0.1:8090', ws: true },
+      '/sip': { target: process.env['PEREZVON_API'] ?? 'http://127.0.0.1:8090', ws: true },
       '/mock': process.env['PEREZVON_API'] ?? 'http://127.0.0.1:8090',
     },
   },

@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { peaksOf, wavOf } from './audio.mjs';
+import { Sip } from './sip.mjs';
 import { World } from './world.mjs';
 import { PASSWORD } from './data.mjs';
 
@@ -31,9 +32,10 @@ class Refused extends Error {
 
 export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
   const world = new World();
+  world.sip = new Sip(world);
   const sessions = new Map();
   const sockets = new Set();
-  const options = { delay_ms: 0, fail: new Map(), refuse_links: false };
+  const options = { delay_ms: 0, fail: new Map(), refuse_links: false, refuse_phones: false };
   let next_session = 1;
 
   world.publish = (event) => {
@@ -105,6 +107,14 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
       'PUT',
       on('/me/state'),
       ({ me, body, response }) => send(response, 200, world.setState(me.login, body.state, body.reason ?? null)),
+    ],
+    [
+      'POST',
+      on('/me/phone'),
+      ({ me, response }) => {
+        if (!me.extension) throw new Refused(409, 'no_extension', 'У вас нет внутреннего номера');
+        send(response, 201, world.sip.lend(me));
+      },
     ],
     [
       'PUT',
@@ -199,8 +209,19 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         options.fail.clear();
         options.delay_ms = 0;
         options.refuse_links = false;
+        options.refuse_phones = false;
         world.reset(wish);
         for (const socket of sockets) socket.close(4003);
+        return {};
+      case 'sip':
+        Object.assign(world.sip, wish);
+        return {};
+      case 'drop_phones':
+        options.refuse_phones = wish.stay_down ?? false;
+        world.sip.drop();
+        return {};
+      case 'up_phones':
+        options.refuse_phones = false;
         return {};
       case 'links':
         return { open: sockets.size };
@@ -210,9 +231,14 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
   }
 
   const links = new WebSocketServer({ noServer: true });
+  const phones = new WebSocketServer({ noServer: true, handleProtocols: (asked) => (asked.has('sip') ? 'sip' : false) });
   http.on('upgrade', (request, socket, head) => {
     const url = new URL(request.url, 'http://desk');
     const user = viewer(request);
+    if (url.pathname === '/sip' && !options.refuse_phones) {
+      phones.handleUpgrade(request, socket, head, (link) => world.sip.open(link));
+      return;
+    }
     if (url.pathname !== '/api/v1/live' || !user || options.refuse_links) {
       socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n');
       return;
@@ -236,7 +262,7 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         world,
         async close() {
           world.stop();
-          for (const socket of links.clients) socket.terminate();
+          for (const socket of [...links.clients, ...phones.clients]) socket.terminate();
           http.closeAllConnections();
           await new Promise((done) => http.close(done));
         },

@@ -6,6 +6,8 @@ const stamp = (ms = Date.now()) => new Date(ms).toISOString();
 
 export class World {
   publish = () => undefined;
+  /** The browser's phone, when there is one: rings and ends with the calls. */
+  sip = null;
 
   constructor() {
     this.users = USERS;
@@ -15,6 +17,7 @@ export class World {
   reset({ calm = true } = {}) {
     const now = Date.now();
     this.stop();
+    this.sip?.reset();
     this.seq = 1000;
     this.oldest_seq = 1000;
     this.log = [];
@@ -301,6 +304,7 @@ export class World {
     this.emit('pop.shown', pop, { call_id: call.id, agent, queue });
     this.emit('call.offered', call, { call_id: call.id, agent, queue });
     this.#change(agent, { state: 'ringing', call_id: call.id });
+    void this.sip?.ring(agent, call);
     return { call_id: call.id, pop_id: pop.pop_id, card_id: pop.card?.id ?? card?.id ?? null };
   }
 
@@ -336,6 +340,7 @@ export class World {
       else {
         Object.assign(one, { state: 'ended', ended_at: stamp() });
         this.retract({ call_id, agent: one.agent, reason: 'answered_elsewhere' });
+        this.sip?.end(call_id, 'SIP;cause=200;text="Call completed elsewhere"');
         this.#change(one.agent, { state: 'ready' });
       }
     }
@@ -380,6 +385,7 @@ export class World {
       }
       Object.assign(one, { state: 'ended', ended_at: stamp() });
     }
+    this.sip?.end(call_id);
     this.open.delete(call_id);
     this.calls.push(call);
     if (talked_ms) call.answered_at = stamp(Date.now() - talked_ms);
@@ -393,7 +399,9 @@ export class World {
     }
     if (is_talk && call.agent) {
       const seconds = QUEUES.find((queue) => queue.name === call.queue)?.wrap_up_seconds ?? 0;
-      if (wrap_up && seconds) this.#wrapUp(call.agent, seconds);
+      const other = [...this.open.values()].find((one) => one.agent === call.agent && one.answered_at);
+      if (other) this.#change(call.agent, { state: other.state === 'held' ? 'holding' : 'talking', call_id: other.id });
+      else if (wrap_up && seconds) this.#wrapUp(call.agent, seconds);
       else this.#change(call.agent, { state: 'ready' });
     }
     return call;
@@ -424,7 +432,39 @@ export class World {
     this.open.set(call.id, call);
     this.emit('call.started', call, { call_id: call.id, agent: login });
     this.#change(login, { state: 'ringing', call_id: call.id });
+    void this.sip?.ring(login, call, { auto_answer: true });
     return call;
+  }
+
+  /** The agent says no in their phone: the call goes back to its queue. */
+  decline(call_id, login) {
+    const call = this.open.get(call_id);
+    const mine = call?.legs.find((one) => one.agent === login && one.state === 'ringing');
+    if (!mine) return;
+    Object.assign(mine, { state: 'ended', ended_at: stamp() });
+    this.retract({ call_id, agent: login, reason: 'declined' });
+    this.#change(login, { state: 'ready' });
+    if (call.kind !== 'inbound') this.end(call_id, { cause: 'declined', ended_by: 'agent' });
+    else {
+      call.state = 'queued';
+      this.emit('call.queued', call, { call_id, queue: call.queue });
+    }
+  }
+
+  hold(call_id, login, is_held) {
+    const call = this.open.get(call_id);
+    if (!call || call.state === (is_held ? 'held' : 'talking')) return;
+    call.state = is_held ? 'held' : 'talking';
+    this.emit(is_held ? 'call.held' : 'call.resumed', call, { call_id, agent: login, queue: call.queue });
+    this.#change(login, { state: is_held ? 'holding' : 'talking', call_id });
+  }
+
+  /** A phone of this agent came or went. */
+  registered(login, is_registered) {
+    const agent = this.agents.get(login);
+    if (!agent || agent.registered === is_registered) return;
+    agent.registered = is_registered;
+    this.emit('agent.state_changed', agent, { agent: login });
   }
 
   /** A floor that moves by itself, for work on the desk without a test. */

@@ -11,6 +11,7 @@ import type {
   Me,
   Page,
   Peaks,
+  PhoneAccess,
   Queue,
   Recording,
   TimelineEntry,
@@ -24,6 +25,8 @@ export const signOut = () => request<undefined>('DELETE', '/session');
 export const getMe = () => request<Me>('GET', '/me');
 export const setMyState = (state: WantedState, reason?: string) =>
   request<Agent>('PUT', '/me/state', { body: { state, reason } });
+/** Lends this page the credentials of a phone of its own. */
+export const lendPhone = () => request<PhoneAccess>('POST', '/me/phone');
 export const setAgentState = (login: string, state: WantedState, reason?: string) =>
   request<Agent>('PUT', `/agents/${encodeURIComponent(login)}/state`, { body: { state, reason } });
 

@@ -203,8 +203,19 @@ export interface Lookup {
 }
 
 export type MarkKind =
-  'queued' | 'music_started' | 'music_stopped' | 'agent_joined' | 'agent_left' | 'held' | 'resumed' | 'paused' | 'unpaused'
-  | 'masked' | 'unmasked' | 'stopped' | 'started';
+  | 'queued'
+  | 'music_started'
+  | 'music_stopped'
+  | 'agent_joined'
+  | 'agent_left'
+  | 'held'
+  | 'resumed'
+  | 'paused'
+  | 'unpaused'
+  | 'masked'
+  | 'unmasked'
+  | 'stopped'
+  | 'started';
 
 export interface Mark {
   at_ms: number;
@@ -248,6 +259,17 @@ export interface TimelineEntry {
   at: Time;
   call: Call | null;
   recording: Recording | null;
+}
+
+/** What `POST me/phone` lends to a page: short-lived credentials of its own. */
+export interface PhoneAccess {
+  /** Where SIP is spoken; maybe only a path. */
+  ws_url: string;
+  uri: string;
+  username: string;
+  password: string;
+  expires_at: Time;
+  ice_servers: { urls: string | string[]; username?: string; credential?: string }[];
 }
 
 export interface Page<T> {

@@ -49,6 +49,8 @@ const PAIRS: readonly (readonly [MarkKind, MarkKind, Region['kind']])[] = [
   ['music_started', 'music_stopped', 'music'],
   ['held', 'resumed', 'held'],
   ['paused', 'unpaused', 'paused'],
+  ['masked', 'unmasked', 'paused'],
+  ['stopped', 'started', 'paused'],
 ];
 
 /** Stretches in which nobody was heard, and why. One that never ended lasts to the end. */

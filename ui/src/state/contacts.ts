@@ -62,6 +62,7 @@ export function applyEvent(contacts: readonly Contact[], event: Event, me: strin
       return event.data.login === me ? stated(contacts, event.data) : contacts;
     case 'recording.started':
     case 'recording.paused':
+    case 'recording.resumed':
     case 'recording.ready':
     case 'recording.failed':
       return recorded(contacts, event.data.call_id, event.data.id);

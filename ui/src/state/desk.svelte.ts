@@ -21,6 +21,8 @@ class Desk {
   picked = $state<string | null>(null);
   /** Calls whose hang-up is on its way. */
   ending = $state.raw<ReadonlySet<string>>(new Set());
+  /** Calls placed from this page. */
+  dialed = $state.raw<ReadonlySet<string>>(new Set());
   is_dialing = $state(false);
   is_changing_state = $state(false);
   recent = $state.raw<readonly Call[]>([]);
@@ -77,6 +79,7 @@ class Desk {
     this.recent = [];
     this.is_recent_loaded = false;
     this.picked = null;
+    this.dialed = new Set();
     cards.forget();
   }
 
@@ -127,15 +130,18 @@ class Desk {
 
   async hangUp(call_id: string): Promise<void> {
     if (this.ending.has(call_id)) return;
-    this.ending = new Set([...this.ending, call_id]);
+    this.markEnding(call_id);
     try {
       await hangUp(call_id);
     } catch (error) {
       toasts.show('error', t().calls.hang_up_failed, { text: errorText(error) });
-    } finally {
-      // The button says "hanging up" until the stream tells that the call has ended, or for two seconds.
-      setTimeout(() => (this.ending = new Set([...this.ending].filter((id) => id !== call_id))), 2_000);
     }
+  }
+
+  /** The button says "hanging up" until the stream tells that the call has ended, or for two seconds. */
+  markEnding(call_id: string): void {
+    this.ending = new Set([...this.ending, call_id]);
+    setTimeout(() => (this.ending = new Set([...this.ending].filter((id) => id !== call_id))), 2_000);
   }
 
   /** Rings our phone, then dials `to`. */
@@ -144,6 +150,7 @@ class Desk {
     this.is_dialing = true;
     try {
       const call = await startCall(to);
+      this.dialed = new Set([...this.dialed, call.id]);
       const me = session.me?.login;
       if (me) this.contacts = applySnapshotOne(this.contacts, call, me);
       this.#identifyAll();

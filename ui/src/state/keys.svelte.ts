@@ -9,6 +9,8 @@ export interface Binding {
   alt?: boolean;
   /** Works also while a field is being typed in. */
   typing?: boolean;
+  /** Only when this says so; else the key is left to what has the focus. */
+  when?: (event: KeyboardEvent) => boolean;
   act: (event: KeyboardEvent) => void;
 }
 
@@ -38,7 +40,7 @@ class Keys {
     const is_plain = !event.ctrlKey && !event.altKey && !event.metaKey;
     if (is_plain && !is_typing && !inDialog() && this.#sequence(event)) return;
     for (const scope of [...this.#scopes].reverse()) {
-      const binding = scope.find((one) => fits(one, event) && (!is_typing || one.typing));
+      const binding = scope.find((one) => fits(one, event) && (!is_typing || one.typing) && (one.when?.(event) ?? true));
       if (!binding) continue;
       // An open dialog owns the keyboard, save for what works anywhere.
       if (inDialog() && !binding.typing) return;

@@ -4,6 +4,8 @@ import { i18n } from '../i18n/index.svelte';
 import type { Lang } from '../i18n/format';
 
 export type Theme = 'system' | 'light' | 'dark';
+/** Where a person takes calls: in this page, or on a phone that stands on the desk. */
+export type PhonePlace = 'browser' | 'desk';
 
 const KEY = 'perezvon.prefs';
 
@@ -13,14 +15,22 @@ interface Kept {
   ring: boolean;
   volume: number;
   speed: number;
+  /** By login: people share machines. */
+  phones: Record<string, PhonePlace>;
+  /** Devices by the browser's ids; empty for the machine's own choice. */
+  microphone: string;
+  speaker: string;
+  ringer: string;
 }
 
 function browserLang(): Lang {
   return navigator.languages.some((tag) => /^(ru|be|uk|kk)\b/i.test(tag)) ? 'ru' : 'en';
 }
 
+const NO_PHONE = { phones: {}, microphone: '', speaker: '', ringer: '' };
+
 function read(): Kept {
-  const fallback: Kept = { theme: 'system', lang: browserLang(), ring: true, volume: 0.7, speed: 1 };
+  const fallback: Kept = { theme: 'system', lang: browserLang(), ring: true, volume: 0.7, speed: 1, ...NO_PHONE };
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Kept>;
     return { ...fallback, ...kept };
@@ -48,6 +58,21 @@ class Prefs {
   }
   get speed(): number {
     return this.#kept.speed;
+  }
+  get microphone(): string {
+    return this.#kept.microphone;
+  }
+  get speaker(): string {
+    return this.#kept.speaker;
+  }
+  get ringer(): string {
+    return this.#kept.ringer;
+  }
+  phoneOf(login: string): PhonePlace {
+    return this.#kept.phones[login] ?? 'desk';
+  }
+  choosePhone(login: string, place: PhonePlace): void {
+    this.set({ phones: { ...this.#kept.phones, [login]: place } });
   }
 
   set(change: Partial<Kept>): void {

@@ -14,6 +14,9 @@ class Bell {
   #master: GainNode | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
   #tones: readonly number[] = [];
+  #device = '';
+  /** Carries the sound where the browser cannot send a whole context to a device. */
+  #carrier: HTMLAudioElement | null = null;
 
   get is_on(): boolean {
     return this.#timer !== undefined;
@@ -47,6 +50,17 @@ class Bell {
     this.#strike();
   }
 
+  /** Rings on this device from now on; empty for the machine's own choice. */
+  speakInto(device: string): void {
+    this.#device = device;
+    if (this.#context && this.#master) this.#route(this.#context, this.#master);
+  }
+
+  /** Whether the browser would keep the ring silent now. */
+  get is_locked(): boolean {
+    return this.#ready().context.state === 'suspended';
+  }
+
   /** Browsers keep sound shut until the person touches the page: call on the first touch. */
   unlock(): void {
     if (this.#context?.state === 'suspended') void this.#context.resume();
@@ -55,11 +69,32 @@ class Bell {
   #ready(): { context: AudioContext; master: GainNode } {
     const context = this.#context ?? new AudioContext();
     const master = this.#master ?? context.createGain();
-    if (!this.#master) master.connect(context.destination);
+    if (!this.#master) this.#route(context, master);
     this.#context = context;
     this.#master = master;
     if (context.state === 'suspended') void context.resume();
     return { context, master };
+  }
+
+  #route(context: AudioContext, master: GainNode): void {
+    const nowhere = () => undefined;
+    master.disconnect();
+    if (canChoose(context)) {
+      master.connect(context.destination);
+      // The device may be gone: it rings where it did.
+      void context.setSinkId(this.#device).catch(nowhere);
+      return;
+    }
+    if (this.#device === '' || !('setSinkId' in HTMLAudioElement.prototype)) {
+      master.connect(context.destination);
+      return;
+    }
+    const out = context.createMediaStreamDestination();
+    master.connect(out);
+    this.#carrier ??= new Audio();
+    this.#carrier.srcObject = out.stream;
+    void this.#carrier.setSinkId(this.#device).catch(nowhere);
+    void this.#carrier.play().catch(nowhere);
   }
 
   #strike(): void {
@@ -80,6 +115,14 @@ class Bell {
       oscillator.stop(at + seconds + 0.05);
     }
   }
+}
+
+/** Not in TypeScript's own list yet. */
+interface Choosing {
+  setSinkId(device: string): Promise<void>;
+}
+function canChoose(context: AudioContext): context is AudioContext & Choosing {
+  return 'setSinkId' in context;
 }
 
 export const bell = new Bell();
