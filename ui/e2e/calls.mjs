@@ -206,7 +206,7 @@ export async function a_lost_link_is_said_and_nothing_is_lost(desk) {
   await desk.strip('Завершить');
   await desk.order('drop', { stay_down: true });
   await desk.sees(/Нет связи с сервером, \d с/);
-  await desk.sees('Разговор на телефоне продолжается');
+  await desk.sees('Разговор продолжается');
   assert.equal(await page.getByRole('button', { name: 'Завершить' }).getAttribute('aria-disabled'), 'true');
   await desk.axe('a lost link');
   await desk.shot('link-lost');

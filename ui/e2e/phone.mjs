@@ -257,6 +257,20 @@ export async function a_reload_in_a_talk_answers_by_itself_without_ringing(desk)
   assert.equal(desk.mock.world.agents.get('anna').state, 'talking');
 }
 
+export async function a_reload_on_hold_comes_back_on_hold(desk) {
+  const { page, far } = await withPhone(desk);
+  await talking(desk);
+  await loud(desk, far, 'heard at first');
+  await page.keyboard.press('F4');
+  await desk.strip(/На удержании.*Продолжить/);
+  await page.reload();
+  await desk.strip(/На удержании.*Продолжить/);
+  await silent(desk, far, 'still on hold');
+  await page.keyboard.press('F4');
+  await desk.strip(/Запись.*Удержать/);
+  await loud(desk, far, 'heard after the hold');
+}
+
 export async function another_tab_shows_the_phone_is_elsewhere_and_takes_it_over_in_a_talk(desk) {
   const { page, far } = await withPhone(desk);
   const call_id = await talking(desk);

@@ -93,7 +93,7 @@ export class Sip {
     const party = call.kind === 'inbound' ? call.from : { number: call.to, display: null };
     const headers = {
       'X-Perezvon-Call': call.id,
-      ...(resume && { 'X-Perezvon-Resume': call.id }),
+      ...(resume && { 'X-Perezvon-Resume': call.id, ...(call.state === 'held' && { 'X-Perezvon-Held': 'true' }) }),
       ...((auto_answer || resume) && {
         'Alert-Info': '<http://localhost>;info=alert-autoanswer',
         'Call-Info': '<sip:localhost>;answer-after=0',

@@ -136,7 +136,6 @@ export const en: Dictionary = {
     check_stop: 'Stop the check',
     check_note: 'Say something: the bar should move.',
     level: 'Microphone level',
-    test: 'Test the sound',
     answer: 'Answer',
     answering: 'Connecting',
     decline: 'Decline',
@@ -220,7 +219,7 @@ export const en: Dictionary = {
 
   link: {
     lost: (seconds) => `No link to the server, ${seconds} s`,
-    lost_talk: 'The call on your phone goes on',
+    lost_talk: 'The talk goes on',
     lost_note: 'Buttons that need the server are silent',
     catching: (n) => (n > 0 ? `Catching up: ${n} ${plural('en', n, { one: 'event', other: 'events' })}` : 'Catching up'),
     restored: 'Back online, nothing was lost',

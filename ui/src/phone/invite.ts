@@ -12,10 +12,13 @@ export interface Offer {
   call_id: string | null;
   caller: Party;
   is_resumed: boolean;
+  /** Resumed, and on hold when it was left. */
+  is_held: boolean;
   is_asked_for: boolean;
 }
 
 const RESUME = 'X-Perezvon-Resume';
+const HELD = 'X-Perezvon-Held';
 const CALL = 'X-Perezvon-Call';
 /** RFC 7433's and the field's own ways of asking a phone to answer by itself. */
 const AUTO_ANSWER: readonly [header: string, sign: RegExp][] = [
@@ -34,6 +37,7 @@ export function readInvite(request: Invitation): Offer {
       display: request.from.display_name?.trim() || null,
     },
     is_resumed: resumed !== '',
+    is_held: resumed !== '' && header(HELD) === 'true',
     is_asked_for: AUTO_ANSWER.some(([name, sign]) => sign.test(header(name))),
   };
 }

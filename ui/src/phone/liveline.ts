@@ -53,7 +53,11 @@ export class LiveLine {
     this.id = session.id;
     this.offer = readInvite(request);
     this.#on('accepted', () => this.#talk());
-    this.#on('confirmed', () => this.#talk());
+    this.#on('confirmed', () => {
+      this.#talk();
+      // It was on hold when the page was left, so it still is.
+      if (this.offer.is_held) this.hold(true);
+    });
     this.#on('ended', () => this.#gone());
     this.#on('failed', () => this.#gone());
     this.#on('hold', () => this.events.changed());
@@ -88,6 +92,7 @@ export class LiveLine {
     if (this.session.isEnded()) return;
     this.#audio_state = 'connecting';
     this.#track = track.clone();
+    this.#track.enabled = !this.offer.is_held;
     this.#speaker = new Audio();
     this.#speaker.autoplay = true;
     void this.speakInto(speaker);
@@ -160,7 +165,8 @@ export class LiveLine {
   abandon(): void {
     clearTimeout(this.#restart);
     this.events = NOBODY;
-    this.session.connection.close();
+    // There is none before an answer, whatever the types say.
+    (this.session.connection as RTCPeerConnection | null)?.close();
     this.#silence();
   }
 

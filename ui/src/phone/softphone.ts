@@ -3,6 +3,7 @@
 import JsSIP from 'jssip';
 import type { IncomingRTCSessionEvent, RTCSessionEvent, UA } from 'jssip/lib/UA';
 import type { PhoneAccess } from '../api/types';
+import { socketUrl } from './address';
 import { LiveLine } from './liveline';
 import type { Line, LineTrouble, Registration } from './words';
 
@@ -203,14 +204,6 @@ export class Softphone {
   #tell(): void {
     this.events.lines(this.lines());
   }
-}
-
-/** The server's address of the websocket, maybe only its path, as this page reaches it. */
-export function socketUrl(ws_url: string, page: string = location.href): string {
-  const url = new URL(ws_url, page);
-  if (url.protocol === 'http:') url.protocol = 'ws:';
-  if (url.protocol === 'https:') url.protocol = 'wss:';
-  return url.href;
 }
 
 /** JsSIP's transport, of which its types tell nothing. */

@@ -126,3 +126,5 @@ function canChoose(context: AudioContext): context is AudioContext & Choosing {
 }
 
 export const bell = new Bell();
+/** The same sound where calls are heard, to try that device. */
+export const earpiece = new Bell();
