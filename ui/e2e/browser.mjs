@@ -13,11 +13,6 @@ const ARGS = [
   '--disable-sync',
   '--no-first-run',
   '--autoplay-policy=no-user-gesture-required',
-  // A microphone that beeps once a second, and media over loopback.
-  '--use-fake-device-for-media-stream',
-  '--use-fake-ui-for-media-stream',
-  '--disable-features=WebRtcHideLocalIpsWithMdns',
-  '--allow-loopback-in-peer-connection',
 ];
 
 // For pages that telephone: a microphone without asking, and WebRTC with the server on this machine.

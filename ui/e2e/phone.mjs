@@ -111,16 +111,15 @@ export async function the_agent_hears_the_client_and_the_microphone_is_let_go_at
 
 export async function enter_answers_only_where_it_means_nothing_else(desk) {
   const { page } = await withPhone(desk);
-  await desk.go('/clients');
-  await registered(desk);
-  const search = page.getByPlaceholder('Имя, компания или номер');
-  await search.fill('зуе');
   await desk.order('ring');
   await desk.strip(/Ответить.*Отклонить/);
-  await search.press('Enter');
+  await desk.until('it rings', async () => heard(desk).includes('< 180 INVITE'));
+  const note = page.getByLabel('Заметка');
+  await desk.until('the note can be written', () => note.isEnabled());
+  await note.press('Enter');
   await page.waitForTimeout(300);
   await desk.strip('Ответить');
-  await search.evaluate((node) => node.blur());
+  await note.evaluate((node) => node.blur());
   await page.keyboard.press('Enter');
   await desk.strip(/Удержать.*Завершить/);
 }

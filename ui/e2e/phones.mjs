@@ -1,6 +1,7 @@
 // Browser telephones for the scenario tests: JsSIP in real Chromium tabs, each saying its own tone and telling what it
 // hears. Run by tests/it/support/browser.rs: node e2e/phones.mjs BASE_URL; one JSON command a line on standard input,
 // one JSON answer a line on standard output, in order.
+/* global JsSIP */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';

@@ -19,7 +19,7 @@ const tests = [...Object.entries(calls), ...Object.entries(phone), ...Object.ent
   .filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
 
 const mock = await startMock();
-const { browser, close } = await openBrowser();
+const { browser, close } = await openBrowser({ telephones: true });
 const failed = [];
 for (const { name, test } of tests) {
   const desk = new Desk(browser, mock);
