@@ -53,7 +53,8 @@ function telephone() {
     state.calls += 1;
     for (const name of ['progress', 'accepted', 'confirmed', 'hold', 'unhold'])
       session.on(name, (event) => state.log.push(`${name}${event?.originator ? `:${event.originator}` : ''}`));
-    for (const name of ['ended', 'failed']) session.on(name, (event) => state.log.push(`${name}:${event.originator}:${event.cause}`));
+    for (const name of ['ended', 'failed'])
+      session.on(name, (event) => state.log.push(`${name}:${event.originator}:${event.cause}`));
     session.on('newDTMF', (event) => event.originator === 'remote' && state.log.push(`dtmf:${event.dtmf.tone}`));
     session.on('icecandidate', (event) => event.ready());
     session.on('peerconnection', (event) => listen(event.peerconnection));
@@ -129,7 +130,8 @@ function telephone() {
       const step = context.sampleRate / analyser.fftSize;
       const peaks = [];
       for (let n = 2; n < bins.length - 2; n += 1)
-        if (bins[n] > -75 && bins[n] >= bins[n - 1] && bins[n] > bins[n + 1]) peaks.push({ hz: Math.round(n * step), db: Math.round(bins[n]) });
+        if (bins[n] > -75 && bins[n] >= bins[n - 1] && bins[n] > bins[n + 1])
+          peaks.push({ hz: Math.round(n * step), db: Math.round(bins[n]) });
       peaks.sort((a, b) => b.db - a.db);
       return peaks.filter((peak) => peak.db > (peaks[0]?.db ?? 0) - 20).slice(0, 6);
     },
@@ -144,7 +146,8 @@ function telephone() {
             samples: report.totalSamplesReceived,
           });
         if (report.type === 'outbound-rtp') wanted.sent = report.packetsSent;
-        if (report.type === 'remote-inbound-rtp') Object.assign(wanted, { rtt: report.roundTripTime, remote_lost: report.packetsLost });
+        if (report.type === 'remote-inbound-rtp')
+          Object.assign(wanted, { rtt: report.roundTripTime, remote_lost: report.packetsLost });
         if (report.type === 'codec') wanted.codec = report.mimeType;
       }
       return wanted;
