@@ -16,4 +16,4 @@ mod rig;
 mod sdes;
 mod talk_off;
 mod taps;
-mod webrtc_peer;
+pub mod webrtc_peer;

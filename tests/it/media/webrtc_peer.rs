@@ -30,13 +30,13 @@ use webrtc::peer_connection::{
 use super::party::{Party, TONE_AMPLITUDE, assert_is_tone};
 use super::rig::{LOOPBACK, Rig};
 
-type Heard = Arc<Mutex<Vec<(u16, Vec<u8>)>>>;
+pub type Heard = Arc<Mutex<Vec<(u16, Vec<u8>)>>>;
 
-struct Peer {
+pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     track: Arc<TrackLocalStaticRTP>,
     codec: Codec,
-    heard: Heard,
+    pub heard: Heard,
     events: Arc<Events>,
     sequence: u16,
     timestamp: u32,
@@ -83,7 +83,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 impl Peer {
-    async fn new(codec: Codec, hz: f32) -> Peer {
+    pub async fn new(codec: Codec, hz: f32) -> Peer {
         let rtp_codec = RTCRtpCodec {
             mime_type: format!("audio/{}", codec.name()),
             clock_rate: codec.clock_hz(),
@@ -126,7 +126,7 @@ impl Peer {
         self.connection.set_remote_description(RTCSessionDescription::answer(sdp).unwrap()).await.unwrap();
     }
 
-    async fn answer_to(&self, offer: String) -> String {
+    pub async fn answer_to(&self, offer: String) -> String {
         self.connection.set_remote_description(RTCSessionDescription::offer(offer).unwrap()).await.unwrap();
         let answer = self.connection.create_answer(None).await.unwrap();
         self.connection.set_local_description(answer).await.unwrap();
@@ -145,7 +145,7 @@ impl Peer {
         self.track.write_rtp(packet).await.unwrap();
     }
 
-    async fn send_tone(&mut self) {
+    pub async fn send_tone(&mut self) {
         let audio = (0..160).map(|_| self.codec.encode_sample(self.tone.next().unwrap())).collect();
         self.send(audio).await;
     }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod browser;
+mod browsers;
 mod calls;
 mod crash;
 mod desk;
