@@ -250,7 +250,7 @@ export async function the_palette_finds_people_sections_and_numbers(desk) {
 
 export async function theme_language_and_volume_are_kept(desk) {
   const page = await desk.signIn();
-  await page.getByRole('button', { name: 'Вид' }).click();
+  await page.getByRole('button', { name: 'Настройки', exact: true }).click();
   await desk.axe('settings');
   await desk.shot('settings');
   await page.getByRole('button', { name: 'Тёмная' }).click();

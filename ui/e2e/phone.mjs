@@ -292,6 +292,7 @@ export async function another_tab_shows_the_phone_is_elsewhere_and_takes_it_over
 
 export async function a_call_that_was_asked_for_needs_no_answer(desk) {
   const { page, far } = await withPhone(desk);
+  await page.locator('main li button', { hasText: 'Ольга Тимофеева' }).first().click();
   await page.locator('main').getByRole('button', { name: 'Позвонить' }).click();
   await desk.strip(/Ольга Тимофеева.*Микрофон.*Завершить/);
   await loud(desk, far, 'heard');

@@ -40,15 +40,24 @@ fn all_talk(lines: &mut [Line], packets: usize) {
 fn assert_hear(lines: &mut [Line], wanted: &[&[usize]]) {
     let tones = |wanted: &[usize]| wanted.iter().map(|index| TONES[*index]).collect::<Vec<_>>();
     let is_right = |line: &Line, wanted: &[usize]| are_tones(&lately(line), &tones(wanted), &TONES);
+    let mut before = Vec::new();
     for _ in 0..6 {
+        before = lines.iter().map(|line| line.party.received.len()).collect();
         all_talk(lines, WHILE);
-        if lines.iter().zip(wanted).all(|(line, wanted)| is_right(line, wanted)) {
+        // Who hears nobody gets nothing at all.
+        let is_right = |((line, wanted), before): ((&Line, &&[usize]), &usize)| match wanted {
+            [] => line.party.received.len() == *before,
+            wanted => is_right(line, wanted),
+        };
+        if lines.iter().zip(wanted).zip(&before).all(is_right) {
             return;
         }
     }
-    for (index, (line, wanted)) in lines.iter().zip(wanted).enumerate() {
+    for (index, ((line, wanted), before)) in lines.iter().zip(wanted).zip(&before).enumerate() {
+        let packets = line.party.received.len() - before;
+        assert!(!wanted.is_empty() || packets == 0, "line {index} should hear nobody and got {packets} packets");
         let heard = TONES.map(|hz| loudness(&lately(line), hz));
-        assert!(is_right(line, wanted), "line {index} should hear {wanted:?}; it hears {heard:.3?}");
+        assert!(wanted.is_empty() || is_right(line, wanted), "line {index} should hear {wanted:?}; it hears {heard:.3?}");
     }
 }
 
@@ -233,9 +242,10 @@ fn between_passing_on_and_mixing_nothing_is_missing_for_longer_than_a_first_dela
         let longest = steps.map(|pair| pair[1].header.timestamp.wrapping_sub(pair[0].header.timestamp) / 8).max().unwrap();
         gaps_ms.push(longest - 20);
     }
-    // A machine that is late adds to some of them.
+    // A listening begins with a delay of 40 ms and is first heard in the next turn of the wheel, within 20 ms more; a machine
+    // that is late adds to some of them.
     gaps_ms.sort_unstable();
-    assert!(gaps_ms[6] <= 41, "{gaps_ms:?}");
+    assert!(gaps_ms[6] <= 61, "{gaps_ms:?}");
     lines[1].party.assert_one_stream();
 }
 

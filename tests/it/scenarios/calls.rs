@@ -372,7 +372,11 @@ async fn nothing_stays_of_a_recording_that_somebody_joined_who_must_not_be_recor
     client.hang_up().await.unwrap();
     let events = office.until_ended().await;
     assert_eq!(ended(&events)["recording_id"], Value::Null);
-    let left = std::process::Command::new("find").arg(office.server.folder.path().join("recordings")).args(["-name", "*.wav*"]).output().unwrap();
+    let left = std::process::Command::new("find")
+        .arg(office.server.folder.path().join("recordings"))
+        .args(["-name", "*.wav*"])
+        .output()
+        .unwrap();
     assert_eq!(String::from_utf8(left.stdout).unwrap(), "");
 }
 
