@@ -15,7 +15,7 @@ use utoipa::{Modify, OpenApi as _, PartialSchema, ToSchema};
 
 use super::auth::COOKIE_NAME;
 use super::error::ApiError;
-use crate::events::{AgentView, LegAbsence, Pop, RecordingView, RetractReason};
+use crate::events::{AgentView, LegAbsence, Pop, RecordingView, RetractReason, Supervision};
 use crate::types::{AgentId, CallId, CallView, PopId, Wall};
 
 /// The part of the document that belongs to no endpoint.
@@ -72,11 +72,13 @@ pub const EVENT_TYPES: &[(&str, &str, &str)] = &[
     ("call.leg_lost", "LegAbsence", "A browser fell silent without leaving; its place is kept for 15 seconds"),
     ("call.leg_returned", "LegAbsence", "It is back, from a reload or another network"),
     ("call.ended", "CallView", "The call is over; `cause` and `ended_by` say why"),
+    ("call.supervised", "Supervision", "A supervisor came in, changed the mode or left; the agent is not told"),
     ("agent.state_changed", "AgentView", "An agent's state changed"),
     ("pop.shown", "Pop", "The client's card for a ringing call"),
     ("pop.retracted", "PopRetracted", "The card is to be taken away"),
     ("recording.started", "RecordingView", "Recording has begun"),
     ("recording.paused", "RecordingView", "Recording was paused"),
+    ("recording.resumed", "RecordingView", "Recording goes on"),
     ("recording.ready", "RecordingView", "The audio is complete"),
     ("recording.failed", "RecordingView", "The audio could not be kept; `trouble` says why"),
 ];
@@ -132,6 +134,7 @@ impl ToSchema for Event {
         add::<CallView>(schemas);
         add::<AgentView>(schemas);
         add::<LegAbsence>(schemas);
+        add::<Supervision>(schemas);
         add::<Pop>(schemas);
         add::<PopRetracted>(schemas);
         add::<RecordingView>(schemas);

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use perezvon::clock::wall;
-use perezvon::events::{Event, EventKind};
+use perezvon::events::{Event, EventKind, LegAbsence, Supervision};
 use perezvon::store::CardPatch;
-use perezvon::types::{CallView, CardId, LegState};
+use perezvon::types::{CallView, CardId, LegState, SupervisionMode};
 use perezvon::web::EVENT_TYPES;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -179,6 +179,10 @@ const ANNAS: [bool; 6] = [true, false, true, false, true, true];
 const QUEUES: [bool; 6] = [false, false, true, false, true, true];
 const SUPPORTS: [bool; 6] = [false, false, false, false, true, true];
 
+fn absence(call: &CallView) -> LegAbsence {
+    LegAbsence { leg: call.legs[0].id, agent: call.agent.clone(), gap_ms: None }
+}
+
 fn events() -> Vec<(&'static str, Event, [bool; 6])> {
     let annas = call_of(1, "anna", Some("sales"));
     let waiting = CallView { queue: Some("sales".into()), ..call(2) };
@@ -186,6 +190,8 @@ fn events() -> Vec<(&'static str, Event, [bool; 6])> {
     let of_recording = |kind| event(Some(annas.id), Some("anna".into()), Some("sales".into()), kind);
     // The event names nobody, but anna was on the call.
     let unnamed = event(Some(annas.id), None, None, EventKind::CallEnded(Box::new(ended(annas.clone()))));
+    let supervision = Supervision { supervisor: "olga".into(), agent: Some("anna".into()), mode: Some(SupervisionMode::Listen) };
+    let supervised = event(Some(annas.id), Some("olga".into()), Some("sales".into()), EventKind::CallSupervised(supervision));
     // It rang at anna, then boris took it.
     let mut passed = call_of(3, "boris", Some("service"));
     let mut lost = passed.legs[0].clone();
@@ -206,6 +212,9 @@ fn events() -> Vec<(&'static str, Event, [bool; 6])> {
         ("held", call_event(&annas, EventKind::CallHeld), ANNAS),
         ("resumed", call_event(&annas, EventKind::CallResumed), ANNAS),
         ("ended", call_event(&ended(annas.clone()), EventKind::CallEnded), ANNAS),
+        ("leg lost", of_recording(EventKind::CallLegLost(absence(&annas))), ANNAS),
+        ("leg returned", of_recording(EventKind::CallLegReturned(absence(&annas))), ANNAS),
+        ("olga listens to anna", supervised, QUEUES),
         ("ended, naming nobody", unnamed, ANNAS),
         (
             "answered by boris after anna let it ring",
@@ -220,6 +229,7 @@ fn events() -> Vec<(&'static str, Event, [bool; 6])> {
         ("pop retracted", retracted("anna", Some("sales")), ANNAS),
         ("recording started", of_recording(EventKind::RecordingStarted(Box::new(rec.clone()))), ANNAS),
         ("recording paused", of_recording(EventKind::RecordingPaused(Box::new(rec.clone()))), ANNAS),
+        ("recording resumed", of_recording(EventKind::RecordingResumed(Box::new(rec.clone()))), ANNAS),
         ("recording ready", of_recording(EventKind::RecordingReady(Box::new(rec.clone()))), ANNAS),
         ("recording failed", of_recording(EventKind::RecordingFailed(Box::new(rec.clone()))), ANNAS),
         ("recording of nobody", event(Some(rec.call_id), None, None, EventKind::RecordingReady(Box::new(rec.clone()))), SUPPORTS),
