@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::comeback::LastSeen;
 use super::words::{AgentEffect, AgentInput, Miss, Shown, TakenBack, Tally, Wish};
 use crate::call::{AgentDoing, OfferOutcome};
 use crate::types::{AgentState, CallId, GrantId, Time, Wall};
@@ -29,19 +30,30 @@ const LONGEST_DIRECT_RINGING: Duration = Duration::from_secs(300);
 
 /// A moment on both clocks: one to wait for, one to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Until {
-    time: Time,
-    wall: Wall,
+pub(super) struct Until {
+    pub time: Time,
+    pub wall: Wall,
 }
 
 /// What the agent is when no call has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Rest {
-    Offline,
+pub(super) enum Rest {
+    /// The reason is the server's, never the person's.
+    Offline {
+        reason: Option<&'static str>,
+    },
     Ready,
-    Break { reason: Option<String> },
-    WrapUp { until: Until },
-    NotAnswering { until: Until, miss: Miss },
+    Break {
+        reason: Option<String>,
+    },
+    WrapUp {
+        until: Until,
+        reason: Option<&'static str>,
+    },
+    NotAnswering {
+        until: Until,
+        miss: Miss,
+    },
 }
 
 /// How far a call has the agent; later is stronger.
@@ -109,16 +121,18 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Everyone starts offline: only a person's wish makes them ready.
+    /// Everyone starts offline: only a person's wish makes them ready, now or before a restart (`ComeBack`).
     pub fn new(now: Time, wall: Wall) -> Self {
         let engagements = SmallVec::new();
-        Agent { rest: Rest::Offline, engagements, registered: false, since: wall, idle_since: now, tally: Tally::default() }
+        let rest = Rest::Offline { reason: None };
+        Agent { rest, engagements, registered: false, since: wall, idle_since: now, tally: Tally::default() }
     }
 
     pub fn handle(&mut self, now: Time, wall: Wall, input: AgentInput) -> Vec<AgentEffect> {
         let before = (self.shown(), self.registered);
         let mut effects = Vec::new();
         match input {
+            AgentInput::ComeBack(last) => self.rest = LastSeen::rest_now(last, now, wall),
             AgentInput::Ask(wish) => self.ask(now, wish, &mut effects),
             AgentInput::Registered => self.registered = true,
             AgentInput::Unregistered => {
@@ -155,8 +169,8 @@ impl Agent {
     /// The earliest moment at which something ends by itself.
     pub fn next_deadline(&self) -> Option<Time> {
         let rest = match &self.rest {
-            Rest::WrapUp { until } | Rest::NotAnswering { until, .. } => Some(until.time),
-            Rest::Offline | Rest::Ready | Rest::Break { .. } => None,
+            Rest::WrapUp { until, .. } | Rest::NotAnswering { until, .. } => Some(until.time),
+            Rest::Offline { .. } | Rest::Ready | Rest::Break { .. } => None,
         };
         self.engagements.iter().filter_map(|engagement| engagement.stage.until()).chain(rest).min()
     }
@@ -197,10 +211,10 @@ impl Agent {
         }
         let shown = |state, reason: Option<String>, until: Option<Wall>| Shown { state, reason, until, call: None };
         match &self.rest {
-            Rest::Offline => shown(AgentState::Offline, None, None),
+            Rest::Offline { reason } => shown(AgentState::Offline, reason.map(str::to_owned), None),
             Rest::Ready => shown(AgentState::Ready, None, None),
             Rest::Break { reason } => shown(AgentState::Break, reason.clone(), None),
-            Rest::WrapUp { until } => shown(AgentState::WrapUp, None, Some(until.wall)),
+            Rest::WrapUp { until, reason } => shown(AgentState::WrapUp, reason.map(str::to_owned), Some(until.wall)),
             Rest::NotAnswering { until, miss } => {
                 shown(AgentState::NotAnswering, Some(miss.reason().to_owned()), Some(until.wall))
             }
@@ -211,7 +225,7 @@ impl Agent {
         match wish {
             Wish::Ready => return self.become_ready(now),
             Wish::Break { reason } => self.rest = Rest::Break { reason },
-            Wish::Offline => self.rest = Rest::Offline,
+            Wish::Offline => self.rest = Rest::Offline { reason: None },
         }
         // Their phone does not ring yet, so it need not ring at all.
         self.take_back(|it| matches!(it.stage, Stage::Reserved { .. }), TakenBack::Asked, effects);
@@ -277,12 +291,13 @@ impl Agent {
         }
         self.idle_since = now;
         if !over.wrap_up.is_zero() {
-            self.rest = Rest::WrapUp { until: Until { time: now + over.wrap_up, wall: wall.plus(over.wrap_up) } };
+            let until = Until { time: now + over.wrap_up, wall: wall.plus(over.wrap_up) };
+            self.rest = Rest::WrapUp { until, reason: None };
         }
     }
 
     fn pass_deadlines(&mut self, now: Time, effects: &mut Vec<AgentEffect>) {
-        if let Rest::WrapUp { until } | Rest::NotAnswering { until, .. } = self.rest
+        if let Rest::WrapUp { until, .. } | Rest::NotAnswering { until, .. } = self.rest
             && until.time <= now
         {
             self.become_ready(now);

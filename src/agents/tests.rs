@@ -273,3 +273,55 @@ fn a_wrap_up_that_ends_during_an_outbound_call_leaves_the_agent_ready_after_it()
     assert_eq!(desk.wait(10_000), AgentState::Talking);
     assert_eq!(desk.feed(AgentInput::Release { call: call(2) }), AgentState::Ready);
 }
+
+/// An agent of a server that was away for a moment.
+fn after_restart(state: AgentState, rest: AgentState, reason: Option<&str>) -> Desk {
+    let mut desk = Desk::new();
+    desk.feed(AgentInput::ComeBack(Some(LastSeen { state, rest, reason: reason.map(str::to_owned) })));
+    desk
+}
+
+#[test]
+fn whoever_was_signed_in_is_told_what_they_are_after_a_restart() {
+    use AgentState as Is;
+    for (state, rest, reason, expected) in [
+        (Is::Ready, Is::Ready, None, (Is::Ready, None)),
+        (Is::Reserved, Is::Ready, None, (Is::Ready, None)),
+        (Is::Ringing, Is::Ready, None, (Is::Ready, None)),
+        (Is::NotAnswering, Is::Ready, None, (Is::Ready, None)),
+        (Is::Break, Is::Break, Some("lunch"), (Is::Break, Some("lunch"))),
+        (Is::Talking, Is::Break, Some("lunch"), (Is::Break, Some("lunch"))),
+        (Is::Talking, Is::Ready, None, (Is::WrapUp, Some("server_restart"))),
+        (Is::Holding, Is::Ready, None, (Is::WrapUp, Some("server_restart"))),
+        (Is::WrapUp, Is::Ready, None, (Is::WrapUp, Some("server_restart"))),
+        (Is::Talking, Is::Offline, None, (Is::Offline, Some("server_restart"))),
+    ] {
+        let desk = after_restart(state, rest, reason);
+        let shown = desk.agent.shown();
+        assert_eq!((shown.state, shown.reason.as_deref()), expected, "{state:?} over {rest:?}");
+        assert_eq!(desk.last, [AgentEffect::Changed], "{state:?} over {rest:?}");
+        assert!(!desk.agent.is_free(), "without a phone nobody gets a call");
+    }
+    assert_eq!(after_restart(AgentState::Offline, AgentState::Offline, None).last, [], "nothing has changed for them");
+}
+
+#[test]
+fn a_call_that_the_restart_cut_is_wrapped_up_and_then_the_agent_is_ready() {
+    let mut desk = after_restart(AgentState::Talking, AgentState::Ready, None);
+    desk.feed(AgentInput::Registered);
+    assert_eq!(desk.wait(29_999), AgentState::WrapUp);
+    assert_eq!(desk.wait(1), AgentState::Ready);
+    assert!(desk.agent.is_free());
+    let mut desk = after_restart(AgentState::Talking, AgentState::Ready, None);
+    assert_eq!(desk.feed(AgentInput::Ask(Wish::Ready)), AgentState::Ready, "whoever is done sooner says so");
+}
+
+#[test]
+fn nobody_is_ready_when_the_server_was_away_for_too_long() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.feed(AgentInput::ComeBack(None)), AgentState::Offline);
+    assert_eq!(desk.agent.shown().reason.as_deref(), Some("server_restart"));
+    assert_eq!(desk.last, [AgentEffect::Changed]);
+    desk.feed(AgentInput::Ask(Wish::Offline));
+    assert_eq!(desk.agent.shown().reason, None, "their own word needs no reason");
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::comeback::LastSeen;
 use crate::call::{AgentDoing, OfferOutcome};
 use crate::types::{AgentState, CallId, GrantId, Time, Wall};
 
@@ -19,6 +20,8 @@ pub enum Wish {
 /// What happens to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentInput {
+    /// The server was away; this is what they were, `None` when that is too long ago. Before any other input.
+    ComeBack(Option<LastSeen>),
     /// A wish of the person, or of a supervisor for them.
     Ask(Wish),
     /// The first phone registered.

@@ -1,6 +1,7 @@
 //! Composition root: builds the parts in order, spawns every long task by name, and stops them in the reverse order.
 
 mod demo;
+mod left_behind;
 mod limits;
 mod parts;
 mod prompts;
@@ -17,7 +18,6 @@ use crate::admin::{ControlSocket, Desk, FolderLock};
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Engine, SipDoor, tasks};
-use crate::recording;
 use crate::site::{self, Site};
 use crate::store::{EventLog, Retention, Store};
 use crate::transport;
@@ -68,11 +68,12 @@ async fn serve(
 
     // Before anything of this run is written.
     let last_floor = store.last_floor().await?;
+    // Before the open calls are closed: who rang or talked in them decides which audio may stay.
+    let repaired = left_behind::mend_recordings(config, store, &site.load()).await?;
     let closed = log.close_open_calls(clock::wall()).await?;
     if closed > 0 {
         tracing::warn!("{closed} calls were open when the server was killed; they have ended with cause server_restart");
     }
-    let repaired = mend_recordings(config, store).await?;
 
     let (listeners, received, sender, sockets) = transport::Transport::bind(&parts::transport(config))?.into_parts();
     // All that can be refused is bound before the engine runs: it changes what agents are.
@@ -150,17 +151,6 @@ async fn stored_site(store: &Store) -> anyhow::Result<Site> {
         let lines: Vec<String> = found.iter().map(|problem| format!("{}: {}", problem.path(), problem.message)).collect();
         anyhow!("the stored set-up cannot be used; apply a corrected site file:\n{}", lines.join("\n"))
     })
-}
-
-/// Puts right what a kill left of running recordings.
-async fn mend_recordings(config: &Config, store: &Store) -> anyhow::Result<Vec<recording::Repaired>> {
-    let unfinished: Vec<_> = store.unfinished_recordings().await?.into_iter().map(|stored| stored.view).collect();
-    let dir = config.recording.dir.clone();
-    let repairs = tokio::task::spawn_blocking(move || recording::repair(&dir, &unfinished)).await?;
-    for orphan in &repairs.orphans {
-        tracing::error!(path = orphan.path, "recording without a call left as it is: {}", orphan.why);
-    }
-    Ok(repairs.recordings)
 }
 
 fn retention(config: &Config) -> Retention {

@@ -14,8 +14,8 @@ use crate::clock;
 use crate::events::{AgentView, Event, EventKind, QueueView};
 use crate::routing::{Floor, FloorEffect, FloorInput};
 use crate::site::Site;
-use crate::store::{LastFloor, LastState};
-use crate::types::{AgentId, AgentState};
+use crate::store::LastFloor;
+use crate::types::AgentId;
 
 /// A wish of the floor's neighbours.
 #[derive(Debug)]
@@ -46,8 +46,6 @@ pub(super) fn spawn(house: Arc<House>, inbox: mpsc::Receiver<Order>, seed: u64, 
 /// A break in the service up to this long leaves people where they were; after a longer one nobody knows who is still
 /// there, and they say so themselves.
 const RESTORED_WITHIN_MS: u64 = 600_000;
-/// Why an agent is offline after a start.
-const RESTART: &str = "server_restart";
 
 struct FloorTask {
     house: Arc<House>,
@@ -89,18 +87,12 @@ impl FloorTask {
         }
     }
 
-    /// Gives agents back what they were before a restart: a break stays a break; whoever was on a call, called or waiting
-    /// is ready again. Calls come once their phone has registered.
+    /// Tells agents what a restart made of them; `agents::LastSeen` decides. Calls come once their phone has registered.
     fn restore(&mut self, last: LastFloor) {
         let is_recent = last.until.is_some_and(|until| clock::wall().millis_since(until) <= RESTORED_WITHIN_MS);
-        for LastState { agent, state, reason } in last.agents {
-            if is_recent {
-                let wish = if state == AgentState::Break { Wish::Break { reason } } else { Wish::Ready };
-                self.input(FloorInput::Ask { agent, wish });
-            } else if let Some(view) = self.floor.agent(&agent) {
-                let view = AgentView { reason: Some(RESTART.to_owned()), ..view };
-                self.carry(vec![FloorEffect::AgentChanged { view: Box::new(view) }]);
-            }
+        for (agent, last) in last.agents {
+            let last = Some(last).filter(|_| is_recent);
+            self.input(FloorInput::ComeBack { agent, last });
         }
     }
 

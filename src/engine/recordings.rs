@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::house::House;
 use crate::clock;
 use crate::events::{Event, EventKind, RecordingState, RecordingView};
-use crate::recording::{RecordingEvent, Repaired};
-use crate::store::{LogWrite, Visible};
-use crate::types::{LegView, RecordingId, Wall};
+use crate::recording::{RecordingEvent, Repaired, not_kept};
+use crate::store::LogWrite;
+use crate::types::{RecordingId, Wall};
 
 /// Called on the recorder's threads; must not block.
 pub(super) fn tell(house: &Arc<House>, event: RecordingEvent) {
@@ -62,16 +62,7 @@ fn discard(house: &Arc<House>, view: RecordingView, path: String) {
         tracing::error!(recording.id = %view.id, "recording {} must not be kept and could not be removed: {error}", view.id);
     }
     let (id, started) = (view.id, view.started_at);
-    let trouble = Some("not kept: a person who is not recorded joined the call".to_string());
-    let emptied = RecordingView {
-        state: RecordingState::Failed,
-        duration_ms: 0,
-        bytes: 0,
-        marks: Vec::new(),
-        gaps: Vec::new(),
-        trouble,
-        ..view
-    };
+    let emptied = not_kept(view);
     let event = Event {
         at: clock::wall(),
         call_id: Some(emptied.call_id),
@@ -96,22 +87,10 @@ fn submit_and_settle(house: &Arc<House>, write: LogWrite, id: RecordingId, start
     });
 }
 
-/// At start, after the calls of the killed server were closed: every recording that a kill left behind is mended and told.
+/// At start, after the calls of the killed server were closed: every recording that a kill left behind has been mended
+/// or removed, and is told.
 pub(super) fn tell_repaired(house: &Arc<House>, repaired: Vec<Repaired>) {
-    if repaired.is_empty() {
-        return;
-    }
-    let house = house.clone();
-    super::tasks::spawn("mended recordings", async move { tell_mended(&house, repaired).await });
-}
-
-async fn tell_mended(house: &Arc<House>, repaired: Vec<Repaired>) {
     for mended in repaired {
-        // The kill may have come between the answer of a person who is not recorded and the removal of the audio.
-        if is_forbidden(house, &mended).await {
-            discard(house, mended.view, mended.path);
-            continue;
-        }
         let kind = match mended.view.state {
             RecordingState::Failed => EventKind::RecordingFailed,
             RecordingState::Ready | RecordingState::Recording => EventKind::RecordingReady,
@@ -127,21 +106,4 @@ async fn tell_mended(house: &Arc<House>, repaired: Vec<Repaired>) {
         let write = LogWrite { event, recording_path: Some(mended.path) };
         submit_and_settle(house, write, mended.id, mended.started_wall);
     }
-}
-
-/// Whether somebody who must not be recorded was on the call, as far as the log knows.
-async fn is_forbidden(house: &House, mended: &Repaired) -> bool {
-    let call = match house.store.call(mended.call_id, &Visible::All).await {
-        Ok(call) => call,
-        Err(error) => {
-            tracing::error!(recording.id = %mended.id, "recording {}: its call cannot be read: {error}", mended.id);
-            None
-        }
-    };
-    let site = house.site.load();
-    let unrecorded = |leg: &LegView| {
-        let user = leg.agent.as_ref().and_then(|agent| site.users.get(agent));
-        leg.answered_at.is_some() && user.is_some_and(|user| !user.record)
-    };
-    call.is_some_and(|call| call.legs.iter().any(unrecorded))
 }

@@ -272,8 +272,10 @@ pub enum RetractReason {
     NoAnswer,
     Declined,
     Unreachable,
-    /// The server restarted or withdrew the offer.
+    /// The call gave the offer up.
     Withdrawn,
+    /// The server was killed while it rang.
+    ServerRestart,
 }
 
 /// INTERFACES' `Recording`.

@@ -3,8 +3,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+
+/// What people said is private: files and folders are the server's own, whatever umask it was started with.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
 
 /// Which file a handle belongs to: device and inode.
 pub type FileIdentity = (u64, u64);
@@ -22,7 +26,7 @@ impl AudioFile for File {
 }
 
 /// Where recordings are written. Every call may block.
-pub trait Disk: Send + Sync {
+pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Opens a file for reading and writing, made when missing, with its folders.
     fn open(&self, path: &Path) -> io::Result<(Box<dyn AudioFile>, FileIdentity)>;
     /// What lies at `path` now; `None` when nothing does.
@@ -41,10 +45,10 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn open(&self, path: &Path) -> io::Result<(Box<dyn AudioFile>, FileIdentity)> {
-        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
         let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(path.parent().unwrap_or(path))?;
+                fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path.parent().unwrap_or(path))?;
                 open()?
             }
             other => other?,
@@ -59,7 +63,7 @@ impl Disk for LocalDisk {
 
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let fresh = path.with_extension("notes.new");
-        fs::write(&fresh, bytes)?;
+        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?.write_all(bytes)?;
         fs::rename(&fresh, path)
     }
 
@@ -78,5 +82,29 @@ impl Disk for LocalDisk {
         fs::rename(part, audio)?;
         // The new name lasts only once the folder is on the platter too.
         File::open(audio.parent().unwrap_or(audio))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn nobody_but_the_server_can_read_what_was_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("2025/07");
+        let (part, audio, notes) = (folder.join("a.wav.part"), folder.join("a.wav"), folder.join("a.notes"));
+        LocalDisk.open(&part).unwrap();
+        LocalDisk.replace(&notes, b"{}").unwrap();
+        assert_eq!([mode(&part), mode(&notes)], [0o600; 2]);
+        assert_eq!([mode(&folder), mode(&dir.path().join("2025"))], [0o700; 2]);
+        LocalDisk.seal(&part, &audio).unwrap();
+        assert_eq!(mode(&audio), 0o600);
     }
 }

@@ -38,7 +38,7 @@ use thiserror::Error;
 
 pub use files::{OpenRecording, open, relative_path};
 pub use peaks::{Peaks, PeaksError, peaks};
-pub use repair::{Orphan, Repaired, Repairs, repair};
+pub use repair::{Orphan, Repaired, Repairs, discard, not_kept, repair};
 
 use clerk::{Clerk, Order};
 use disk::{Disk, LocalDisk};
@@ -114,8 +114,6 @@ pub enum RecordingError {
     Full,
     #[error("the recorder has stopped")]
     Stopped,
-    #[error("notes that are no longer needed stay: {0}")]
-    Notes(#[source] std::io::Error),
 }
 
 /// Most recordings at once, those included that wait for a sick disk.
@@ -130,6 +128,7 @@ type EventSink = Arc<dyn Fn(RecordingEvent) + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct Recorder {
     dir: Arc<Path>,
+    disk: Arc<dyn Disk>,
     orders: SyncSender<Order>,
     places: Arc<AtomicUsize>,
     has_left_some: Arc<AtomicBool>,
@@ -168,16 +167,16 @@ impl Recorder {
             spawn(&format!("rec-writer-{number}"), move || writer.run(&jobs_in))?;
             writers.push(jobs);
         }
-        let (sink, has_left) = (on_event.clone(), has_left_some.clone());
+        let (sink, has_left, sealers_disk) = (on_event.clone(), has_left_some.clone(), disk.clone());
         spawn("rec-sealer", move || {
-            sealer::run(&*disk, &sink, &sealings_in, &has_left);
+            sealer::run(&*sealers_disk, &sink, &sealings_in, &has_left);
             drop(end);
         })?;
         let flush_every = config.flush_every.clamp(Duration::from_millis(50), Duration::from_millis(700));
         let dir = Arc::from(config.dir.as_path());
         let clerk = Clerk::new(RecorderConfig { flush_every, ..config }, taps, writers, sealings, on_event);
         spawn("rec-clerk", move || clerk.run(&orders_in))?;
-        Ok(Recorder { dir, orders, places: Arc::default(), has_left_some, ended: Arc::new(Mutex::new(ended)) })
+        Ok(Recorder { dir, disk, orders, places: Arc::default(), has_left_some, ended: Arc::new(Mutex::new(ended)) })
     }
 
     /// Begins a recording; `Started` follows at once. Its first moment is `begin.started`, whenever audio arrives.
@@ -208,7 +207,8 @@ impl Recorder {
     pub fn settle(&self, id: RecordingId, started: Wall) -> Result<(), RecordingError> {
         match self.order(Order::Settle { id, started }) {
             Err(RecordingError::Stopped) => {
-                LocalDisk.remove(&files::Paths::new(&self.dir, id, started).notes).map_err(RecordingError::Notes)
+                sealer::settle(&*self.disk, &files::Paths::new(&self.dir, id, started));
+                Ok(())
             }
             told => told,
         }

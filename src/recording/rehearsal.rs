@@ -16,7 +16,7 @@ use super::disk::{AudioFile, Disk, FileIdentity, LocalDisk};
 use super::job::{Job, Place};
 use super::sealer::{self, Sealing};
 use super::writer::Writer;
-use super::{BeginRecording, EventSink, RecorderConfig, RecordingEvent, notes};
+use super::{BeginRecording, EventSink, Recorder, RecorderConfig, RecordingEvent, Repairs, notes, repair};
 use crate::events::{Gap, MarkKind, RecordingState, RecordingView};
 use crate::media::codec::Codec;
 use crate::media::tones::{Sine, mean_square, power};
@@ -34,7 +34,7 @@ const FULL: u8 = 1;
 const BROKEN: u8 = 2;
 
 /// A real folder on a disk whose health the test decides.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct SickDisk {
     health: Arc<AtomicU8>,
 }
@@ -687,4 +687,22 @@ fn shutdown_ends_every_recording_where_it_is() {
     assert_eq!(stage.events(), ["started", "ready"]);
     assert_eq!(stage.audio(id).ms(), 1500);
     stage.audio(id).assert_tones(100, 1450);
+}
+
+#[test]
+fn a_recording_that_ends_with_the_recorder_is_settled_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (said, events) = mpsc::channel();
+    let said = Mutex::new(said);
+    let on_event = move |event| drop(said.lock().unwrap().send(event));
+    let recorder = Recorder::start(RecorderConfig::new(dir.path(), 8000), Vec::new(), on_event).unwrap();
+    let (id, call_id) = (RecordingId(Uuid::from_u128(1)), CallId(Uuid::from_u128(2)));
+    let (started, started_wall) = (crate::clock::now(), crate::clock::wall());
+    recorder.begin(BeginRecording { key: KEY, id, call_id, started, started_wall }).unwrap();
+    assert!(recorder.shutdown(Duration::from_secs(10)));
+    assert!(events.iter().any(|event| matches!(event, RecordingEvent::Ready { .. })));
+    let found = |repairs: &Repairs| repairs.recordings.len();
+    assert_eq!(found(&repair(dir.path(), &[])), 1, "nobody has settled it yet");
+    recorder.settle(id, started_wall).unwrap();
+    assert_eq!(found(&repair(dir.path(), &[])), 0);
 }

@@ -1,5 +1,6 @@
 //! What a kill left behind: every `*.part` gets its sizes put right and its final name. Run once, before the recorder
-//! starts. It deletes no audio; a file that it cannot mend stays where it is and is reported.
+//! starts. `repair` deletes no audio; a file that it cannot mend stays where it is and is reported. `discard`, before it,
+//! deletes what must not be kept.
 //!
 //! ```text
 //! ID.wav.part                 mended, renamed, Ready
@@ -13,7 +14,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::disk::{Disk as _, LocalDisk};
 use super::files::Paths;
@@ -77,6 +78,34 @@ pub fn repair(dir: &Path, unfinished: &[RecordingView]) -> Repairs {
         warn!(path = orphan.path, "a recording is left as it is: {}", orphan.why);
     }
     found
+}
+
+/// Removes the audio of recordings that must not be kept, whose removal a kill prevented. Their notes stay until they are
+/// settled: a second kill finds nothing else. Blocking.
+pub fn discard(dir: &Path, views: &[RecordingView]) -> Vec<Repaired> {
+    let discarded = views.iter().map(|view| {
+        let paths = Paths::new(dir, view.id, view.started_at);
+        for path in [&paths.part, &paths.audio] {
+            if let Err(error) = LocalDisk.remove(path) {
+                error!(recording.id = %view.id, "recording {} must not be kept and could not be removed: {error}", view.id);
+            }
+        }
+        repaired(not_kept(view.clone()), paths.relative)
+    });
+    discarded.collect()
+}
+
+/// What is told of a recording that was begun and must not be kept.
+pub fn not_kept(view: RecordingView) -> RecordingView {
+    RecordingView {
+        state: RecordingState::Failed,
+        duration_ms: 0,
+        bytes: 0,
+        marks: Vec::new(),
+        gaps: Vec::new(),
+        trouble: Some("not kept: a person who is not recorded joined the call".to_owned()),
+        ..view
+    }
 }
 
 /// The recordings under `dir` that have a growing file or notes, by day. Only folders of the form `YYYY/MM/DD` are read.
@@ -334,5 +363,23 @@ mod tests {
         assert_eq!(found.recordings[0].view.state, RecordingState::Failed);
         assert_eq!(fs::read(&secret).unwrap(), before);
         assert_eq!(fs::read(day.join("music.wav.part")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn what_must_not_be_kept_leaves_no_audio_and_is_told_until_it_is_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let growing = lay(dir.path(), &view(1), Some(&killed(8000, &[1, 2], 0)), true);
+        let sealed = lay(dir.path(), &view(2), None, true);
+        fs::write(&sealed.audio, killed(8000, &[1, 2], 0)).unwrap();
+        let other = lay(dir.path(), &view(3), Some(&killed(8000, &[1, 2], 0)), true);
+        for _ in 0..2 {
+            let gone = discard(dir.path(), &[view(1), view(2)]);
+            assert!(gone.iter().all(|gone| gone.view.state == RecordingState::Failed && gone.view.bytes == 0));
+            assert_eq!(gone.len(), 2);
+            let found = repair(dir.path(), &[view(3)]);
+            assert_eq!(found.recordings.iter().map(|kept| kept.id).collect::<Vec<_>>(), [view(3).id]);
+        }
+        assert!(other.audio.exists());
+        assert!([&growing, &sealed].iter().all(|paths| !paths.part.exists() && !paths.audio.exists()));
     }
 }

@@ -31,11 +31,14 @@ pub fn run(disk: &dyn Disk, on_event: &EventSink, sealings: &Receiver<Sealing>, 
 pub fn take(disk: &dyn Disk, on_event: &EventSink, sealing: Sealing, has_left_some: &AtomicBool) {
     match sealing {
         Sealing::Seal { view, paths } => on_event(seal(disk, view, paths, has_left_some)),
-        Sealing::Settle(paths) => {
-            if let Err(error) = disk.remove(&paths.notes) {
-                debug!(error = %error, "notes that are no longer needed stay: {error}");
-            }
-        }
+        Sealing::Settle(paths) => settle(disk, &paths),
+    }
+}
+
+/// Removes notes that the database has taken over.
+pub fn settle(disk: &dyn Disk, paths: &Paths) {
+    if let Err(error) = disk.remove(&paths.notes) {
+        debug!(error = %error, "notes that are no longer needed stay: {error}");
     }
 }
 

@@ -97,6 +97,7 @@ impl Floor {
             FloorInput::Busy { agent, call, doing } => self.drive(&mut round, &agent, AgentInput::Engage { call, doing }),
             FloorInput::Free { agent, call } => self.free(&mut round, &agent, call),
             FloorInput::CallGone { call } => self.call_gone(&mut round, call),
+            FloorInput::ComeBack { agent, last } => self.drive(&mut round, &agent, AgentInput::ComeBack(last)),
             FloorInput::Ask { agent, wish } => self.drive(&mut round, &agent, AgentInput::Ask(wish)),
             FloorInput::Registered { agent } => self.drive(&mut round, &agent, AgentInput::Registered),
             FloorInput::Unregistered { agent } => self.drive(&mut round, &agent, AgentInput::Unregistered),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::agents::Wish;
+use crate::agents::{LastSeen, Wish};
 use crate::call::{AgentDoing, Hints, OfferOutcome, RefusalReason};
 use crate::events::AgentView;
 use crate::types::{AgentId, CallId, GrantId, QueueId};
@@ -31,6 +31,8 @@ pub enum FloorInput {
     Free { agent: AgentId, call: CallId },
     /// The call's task is gone, however it ended: whatever it still held is freed. Always sent last; harmless.
     CallGone { call: CallId },
+    /// At start, before anything else: what the agent was before the server went away; `None` when that is too long ago.
+    ComeBack { agent: AgentId, last: Option<LastSeen> },
     /// The person (or a supervisor for them) wants another state.
     Ask { agent: AgentId, wish: Wish },
     /// The agent's first phone registered.

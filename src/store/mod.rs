@@ -23,7 +23,7 @@ mod text;
 mod timeline;
 mod upkeep;
 
-pub use agent_states::{LastFloor, LastState};
+pub use agent_states::LastFloor;
 pub use calls::{CallFilter, Visible};
 pub use card::{Card, CardEmail, CardNumber, CardPatch, NewCard};
 pub use cursor::{Page, PageRequest};

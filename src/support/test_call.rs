@@ -2,11 +2,13 @@
 //! It proves the way from the trunk to an agent's ear and back, on any server.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use thiserror::Error;
 
-use super::phone::{Ended, Heard, Phone, PhoneCall, PhoneError, PhoneSetup, Progress, Says};
+use super::phone::{Ended, Phone, PhoneCall, PhoneError, PhoneSetup, Progress, Says};
+use crate::clock;
+use crate::types::Time;
 
 /// The longest wait for an answer: queues may be long.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(180);
@@ -36,6 +38,9 @@ pub struct TestCallReport {
     pub packets_received: u64,
     /// Sound that was not silence, before and after the answer.
     pub heard_ms: u64,
+    /// The longest time of the talk in which no packet came, and the time without one before its end.
+    pub longest_pause: Duration,
+    pub pause_at_end: Duration,
     pub ended: Ended,
 }
 
@@ -66,6 +71,12 @@ pub enum TestCallError {
          phone that sends nothing"
     )]
     Broken { received: u64, expected: u64 },
+    #[error("the sound stopped: nothing came for the last {:.1} s of the talk; did the server restart, or the agent's phone fail?", .0.as_secs_f32())]
+    FellSilent(Duration),
+    #[error("the sound was interrupted: nothing came for {:.1} s in the middle of the talk; look for loss on the way", .0.as_secs_f32())]
+    Interrupted(Duration),
+    #[error("you hung up before anybody answered")]
+    GivenUp,
     #[error(transparent)]
     Phone(#[from] PhoneError),
 }
@@ -74,12 +85,13 @@ pub enum TestCallError {
 pub async fn run_from_command_line(options: Options) -> anyhow::Result<()> {
     let report = run(options, |step| println!("{step}")).await?;
     println!(
-        "Good: answered after {:.1} s, talked {:.1} s, {} packets out, {} in, {:.1} s of sound heard.",
+        "Good: answered after {:.1} s, talked {:.1} s, {} packets out, {} in, {:.1} s of sound heard, longest pause {} ms.",
         report.answered_after.as_secs_f32(),
         report.talked.as_secs_f32(),
         report.packets_sent,
         report.packets_received,
-        report.heard_ms as f32 / 1000.0
+        report.heard_ms as f32 / 1000.0,
+        report.longest_pause.as_millis()
     );
     Ok(())
 }
@@ -91,7 +103,7 @@ pub async fn run(options: Options, mut say: impl FnMut(&str)) -> Result<TestCall
     let setup = PhoneSetup { local, says: Says::Voice { seed: 7 }, ..PhoneSetup::new(server, &options.from, "") };
     let phone = Phone::switch_on(setup).map_err(|source| TestCallError::Sockets { local, source })?;
     say(&format!("Calling {} at {server} from {} as {}.", options.to, phone.address(), options.from));
-    let started = Instant::now();
+    let started = clock::now();
     let call = phone.dial(&options.to).await?;
     let mut answered = None;
     let outcome = tokio::select! {
@@ -101,20 +113,23 @@ pub async fn run(options: Options, mut say: impl FnMut(&str)) -> Result<TestCall
             Ok(())
         }
     };
-    let talked = answered.map_or(Duration::ZERO, |(at, _): (Instant, u64)| at.elapsed());
+    let ended_at = clock::now();
     // Whatever happened, nobody is left ringing; a call that has ended already needs no more.
     let hung_up = tokio::time::timeout(BYE_PATIENCE, call.hang_up()).await;
     outcome?;
     let is_bye_answered = matches!(hung_up, Ok(Ok(()) | Err(PhoneError::Ended)));
-    let (answered, packets_before) = answered.unwrap_or_else(|| (Instant::now(), 0));
+    let (answered, packets_before) = answered.ok_or(TestCallError::GivenUp)?;
     let ended = call.ended(Duration::from_secs(5)).await.unwrap_or(Ended::NoAnswer);
-    let Heard { packets_sent, packets_received, .. } = call.heard();
+    let heard = call.heard();
+    let (longest_pause, pause_at_end) = heard.pauses(answered, ended_at);
     let report = TestCallReport {
         answered_after: answered - started,
-        talked,
-        packets_sent,
-        packets_received,
-        heard_ms: call.heard().loud_ms(),
+        talked: ended_at - answered,
+        packets_sent: heard.packets_sent,
+        packets_received: heard.packets_received,
+        heard_ms: heard.loud_ms(),
+        longest_pause,
+        pause_at_end,
         ended,
     };
     judge(report, packets_before, is_bye_answered)
@@ -127,6 +142,8 @@ const BYE_PATIENCE: Duration = Duration::from_secs(5);
 const PACKETS_A_SECOND: f64 = 50.0;
 /// Fewer than half of what is due is no conversation. A second is for the beginning.
 const LEAST_SHARE: f64 = 0.5;
+/// Nobody takes a silence of this length on the line for a bad connection only.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// `packets_before`: what had come when the talk began.
 fn judge(report: TestCallReport, packets_before: u64, is_bye_answered: bool) -> Result<TestCallReport, TestCallError> {
@@ -143,35 +160,41 @@ fn judge(report: TestCallReport, packets_before: u64, is_bye_answered: bool) -> 
     if (received as f64) < expected as f64 * LEAST_SHARE {
         return Err(TestCallError::Broken { received, expected });
     }
+    if report.pause_at_end >= LONGEST_PAUSE {
+        return Err(TestCallError::FellSilent(report.pause_at_end));
+    }
+    if report.longest_pause >= LONGEST_PAUSE {
+        return Err(TestCallError::Interrupted(report.longest_pause));
+    }
     Ok(report)
 }
 
 /// From ringing to the end of the talk; `answered` is told when it began and how many packets had come by then.
 async fn converse(
     call: &PhoneCall,
-    started: Instant,
+    started: Time,
     talk: Duration,
     server: SocketAddr,
-    answered: &mut Option<(Instant, u64)>,
+    answered: &mut Option<(Time, u64)>,
     say: &mut impl FnMut(&str),
 ) -> Result<(), TestCallError> {
     let mut progress = Progress::Calling;
     while progress != Progress::Talking {
-        let left = ANSWER_PATIENCE.saturating_sub(started.elapsed());
+        let left = ANSWER_PATIENCE.saturating_sub(clock::now() - started);
         let next = call.until(left, |now| *now != progress).await;
         progress = next.map_err(|error| if error == PhoneError::TooLate { TestCallError::NotAnswered } else { error.into() })?;
         match &progress {
             Progress::Ringing => say("Ringing."),
             Progress::EarlyMedia => say("The server plays sound before the answer."),
-            Progress::Talking => say(&format!("Answered after {:.1} s.", started.elapsed().as_secs_f32())),
+            Progress::Talking => say(&format!("Answered after {:.1} s.", (clock::now() - started).as_secs_f32())),
             Progress::Ended(how) => return Err(not_answered(how, server)),
             Progress::Calling => {}
         }
     }
-    let (at, _) = *answered.insert((Instant::now(), call.heard().packets_received));
+    let (at, _) = *answered.insert((clock::now(), call.heard().packets_received));
     say(&format!("Talking for {} s.", talk.as_secs()));
     match call.ended(talk).await {
-        Ok(how) => say(&format!("The other side ended the call after {:.1} s ({how:?}).", at.elapsed().as_secs_f32())),
+        Ok(how) => say(&format!("The other side ended the call after {:.1} s ({how:?}).", (clock::now() - at).as_secs_f32())),
         Err(_) => say("Hanging up."),
     }
     Ok(())
@@ -234,6 +257,8 @@ mod tests {
             packets_sent: 500,
             packets_received: received,
             heard_ms: 0,
+            longest_pause: Duration::from_millis(200),
+            pause_at_end: Duration::from_millis(20),
             ended,
         }
     }
@@ -248,5 +273,14 @@ mod tests {
         }
         let music_only = judge(report(260, Ended::ByUs), 200, true);
         assert!(matches!(music_only, Err(TestCallError::Broken { received: 60, expected: 450 })), "{music_only:?}");
+    }
+
+    #[test]
+    fn a_call_that_fell_silent_is_not_good_however_politely_it_ended() {
+        let pause = Duration::from_secs(3);
+        let restarted = TestCallReport { longest_pause: pause, pause_at_end: pause, ..report(410, Ended::ByUs) };
+        assert!(matches!(judge(restarted, 60, true), Err(TestCallError::FellSilent(for_long)) if for_long == pause));
+        let interrupted = TestCallReport { longest_pause: pause, ..report(410, Ended::ByUs) };
+        assert!(matches!(judge(interrupted, 60, true), Err(TestCallError::Interrupted(for_long)) if for_long == pause));
     }
 }

@@ -1,5 +1,6 @@
 //! One TCP connection from its first byte to its last: reads messages and keep-alives, writes what is queued.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -28,10 +29,48 @@ enum Ended {
     LastWordSaid,
 }
 
+/// A connection's place among the open ones. Dropping it gives the place back and tells the endpoint, also when the
+/// connection's task panicked or was aborted: else a hundred panics would shut a peer out for ever.
+pub(super) struct Slot {
+    shared: Arc<Shared>,
+    pub(super) flow: Flow,
+    is_told: bool,
+}
+
+impl Slot {
+    pub(super) fn of(shared: &Arc<Shared>, flow: Flow) -> Slot {
+        Slot { shared: shared.clone(), flow, is_told: false }
+    }
+
+    /// Ends in order: the endpoint is told even when it is busy.
+    pub(super) async fn close(self) {
+        let flow = self.flow;
+        self.end(Received::Closed { flow }).await;
+    }
+
+    /// `close` with another word: it never opened.
+    pub(super) async fn end(mut self, told: Received) {
+        self.shared.connections.remove(self.flow.connection);
+        self.is_told = true;
+        // An error means that the endpoint is gone, and with it soon this task.
+        let _ = self.shared.inbound.send(told).await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.connections.remove(self.flow.connection);
+        if !self.is_told {
+            // A busy endpoint misses it, and learns the same when it next sends on this connection.
+            let _ = self.shared.inbound.try_send(Received::Closed { flow: self.flow });
+        }
+    }
+}
+
 /// Serves the connection until either side ends it, then reports it closed.
-pub(super) async fn run(shared: &Shared, stream: TcpStream, flow: Flow, mut end: WriteQueueEnd) {
+pub(super) async fn run(slot: Slot, stream: TcpStream, mut end: WriteQueueEnd) {
     let (mut reader, mut writer) = stream.into_split();
-    let slot = Slot { shared, flow };
+    let (shared, flow) = (&*slot.shared, slot.flow);
     tokio::select! {
         ended = read(shared, &mut reader, flow) => if matches!(ended, Ended::LastWordSaid) {
             let _ = timeout(LAST_WORDS, write(shared, &mut writer, &mut end)).await;
@@ -39,26 +78,9 @@ pub(super) async fn run(shared: &Shared, stream: TcpStream, flow: Flow, mut end:
         () = write(shared, &mut writer, &mut end) => {}
     }
     // What is still queued is lost, as it would be in the kernel's buffer.
-    drop(slot);
+    shared.connections.remove(flow.connection);
     let _ = timeout(LAST_WORDS, writer.shutdown()).await;
-    let _ = shared.inbound.send(Received::Closed { flow }).await;
-}
-
-/// The connection's place in the registry, given back however its task ends: a defect in one connection must not use up
-/// the places of all.
-struct Slot<'a> {
-    shared: &'a Shared,
-    flow: Flow,
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.shared.connections.remove(self.flow.connection);
-        if std::thread::panicking() {
-            // A full queue: the endpoint finds the flow dead when it next writes to it.
-            let _ = self.shared.inbound.try_send(Received::Closed { flow: self.flow });
-        }
-    }
+    slot.close().await;
 }
 
 async fn read(shared: &Shared, reader: &mut OwnedReadHalf, flow: Flow) -> Ended {
@@ -142,5 +164,32 @@ async fn write(shared: &Shared, writer: &mut OwnedWriteHalf, end: &mut WriteQueu
             Ok(Err(_)) => return,
             Err(_) => return count(&shared.counts.connections_cut),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::sip::wire::Transport as Protocol;
+    use crate::transport::{Limits, tasks};
+
+    #[tokio::test]
+    async fn a_connection_whose_task_panics_gives_its_place_back_and_is_reported_closed() {
+        let (inbound, mut received) = mpsc::channel(8);
+        let shared = Arc::new(Shared::new(Vec::new(), inbound, Limits { connections_per_address: 1, ..Limits::default() }));
+        let address = |text: &str| text.parse().unwrap();
+        let add = || shared.connections.add(Protocol::Tcp, address("127.0.0.1:5060"), address("10.0.0.1:1"));
+        let (flow, _end) = add().unwrap();
+        assert!(add().is_none(), "one of an address");
+        let slot = Slot::of(&shared, flow);
+        tasks::spawn("sip connection", async move {
+            let _slot = slot;
+            panic!("as a defect would");
+        });
+        let Some(Received::Closed { flow: closed }) = received.recv().await else { panic!("not told") };
+        assert_eq!(closed, flow);
+        assert!(shared.connections.len() == 0 && add().is_some());
     }
 }

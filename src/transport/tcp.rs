@@ -9,6 +9,7 @@ use socket2::{SockRef, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
+use super::connection::Slot;
 use super::counters::count;
 use super::registry::WriteQueueEnd;
 use super::sender::Shared;
@@ -61,13 +62,14 @@ fn accept(shared: &Arc<Shared>, stream: TcpStream, remote: SocketAddr) {
     };
     count(&shared.counts.connections_accepted);
     prepare(&stream);
-    let shared = shared.clone();
-    tasks::spawn("sip connection", async move { connection::run(&shared, stream, flow, end).await });
+    let slot = Slot::of(shared, flow);
+    tasks::spawn("sip connection", connection::run(slot, stream, end));
 }
 
 /// Opens the connection that `flow` names and serves it; `asked` is the flow that the sender knows.
 pub(super) fn spawn_connect(shared: &Arc<Shared>, asked: Flow, flow: Flow, end: WriteQueueEnd) {
     let shared = shared.clone();
+    let mut slot = Slot::of(&shared, flow);
     tasks::spawn("sip connection", async move {
         let opened = tokio::time::timeout(shared.limits.connect_timeout, connect(&asked)).await;
         let failure = match opened {
@@ -75,14 +77,14 @@ pub(super) fn spawn_connect(shared: &Arc<Shared>, asked: Flow, flow: Flow, end: 
                 count(&shared.counts.connections_opened);
                 prepare(&stream);
                 let local = stream.local_addr().map_or(flow.local, canonical);
-                return connection::run(&shared, stream, Flow { local, ..flow }, end).await;
+                slot.flow.local = local;
+                return connection::run(slot, stream, end).await;
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => SendFailure::Refused,
             Ok(Err(_)) | Err(_) => SendFailure::Unreachable,
         };
-        shared.connections.remove(flow.connection);
         // Waits for a busy endpoint: a stream's failure is told once, and nobody repeats it.
-        let _ = shared.inbound.send(Received::SendFailed { flow: asked, failure }).await;
+        slot.end(Received::SendFailed { flow: asked, failure }).await;
     });
 }
 

@@ -6,10 +6,11 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use super::connection::Slot;
 use super::counters::count;
 use super::registry::WriteQueueEnd;
 use super::sender::{Sender, Shared};
-use super::{Received, connection, tasks};
+use super::{connection, tasks};
 use crate::sip::wire::{Flow, Message, Transport as Protocol};
 
 /// Frames between the socket and the reader of messages. Full: the socket is not read, and its TCP makes the peer wait.
@@ -59,7 +60,11 @@ impl Sender {
         };
         count(&shared.counts.connections_accepted);
         let (frames, received) = mpsc::channel(WAITING_FRAMES);
-        tasks::spawn("sip websocket", async move { read(&shared, flow, received).await });
+        let slot = Slot::of(&shared, flow);
+        tasks::spawn("sip websocket", async move {
+            read(&shared, flow, received).await;
+            slot.close().await;
+        });
         Some(WebSocketLine { frames, end })
     }
 }
@@ -75,15 +80,13 @@ async fn read(shared: &Shared, flow: Flow, mut frames: mpsc::Receiver<Bytes>) {
                     until = Instant::now() + shared.limits.idle_timeout;
                 }
             }
-            Ok(None) => break,
+            Ok(None) => return,
             Err(_) => {
                 count(&shared.counts.connections_cut);
-                break;
+                return;
             }
         }
     }
-    shared.connections.remove(flow.connection);
-    let _ = shared.inbound.send(Received::Closed { flow }).await;
 }
 
 /// Whether the frame was a message. Others are answered or counted, and prove nothing.

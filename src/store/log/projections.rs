@@ -11,7 +11,7 @@ use super::writer::as_i64;
 use crate::events::{AgentView, EventKind, RecordingState, RecordingView};
 use crate::store::db::{Tx, execute};
 use crate::store::text::{key, storable};
-use crate::types::{AgentId, CallId, CallState, CallView, Wall};
+use crate::types::{AgentId, AgentState, CallId, CallState, CallView, Wall};
 
 /// What a batch leaves behind in the rows.
 #[derive(Default)]
@@ -76,10 +76,12 @@ impl<'a> Outcome<'a> {
                     None => self.recordings.push((view, path)),
                 }
             }
-            EventKind::AgentStateChanged(view) => match self.agents.iter_mut().find(|(known, _)| known.login == view.login) {
-                Some(known) => *known = (view, at),
-                None => self.agents.push((view, at)),
-            },
+            // The last of each agent, and behind what they rest at what a call shows.
+            EventKind::AgentStateChanged(view) => {
+                let replaces = |known: &AgentView| known.login == view.login && (is_rest(view.state) || !is_rest(known.state));
+                self.agents.retain(|(known, _)| !replaces(known));
+                self.agents.push((view, at));
+            }
             EventKind::CallLegLost(_)
             | EventKind::CallLegReturned(_)
             | EventKind::CallSupervised(_)
@@ -159,19 +161,33 @@ async fn upsert_recording(tx: &mut Tx, view: &RecordingView, path: Option<&str>)
     Ok(())
 }
 
+/// Ready, break and offline are what an agent is without a call; what a call shows beside them does not change that.
 async fn upsert_agent(tx: &mut Tx, view: &AgentView, at: Wall) -> Result<(), sqlx::Error> {
+    let is_rest = is_rest(view.state);
+    let rest = if is_rest { view.state } else { AgentState::Offline };
+    let rest_reason = view.reason.as_deref().filter(|_| view.state == AgentState::Break).map(storable);
     execute!(
         tx,
-        sqlx::query(
-            "insert into agent_states (agent, state, reason, at) values ($1, $2, $3, $4)
-         on conflict (agent) do update set state = excluded.state, reason = excluded.reason, at = excluded.at",
-        )
+        sqlx::query(if is_rest {
+            "insert into agent_states (agent, state, reason, at, rest, rest_reason) values ($1, $2, $3, $4, $5, $6)
+             on conflict (agent) do update set state = excluded.state, reason = excluded.reason, at = excluded.at,
+             rest = excluded.rest, rest_reason = excluded.rest_reason"
+        } else {
+            "insert into agent_states (agent, state, reason, at, rest, rest_reason) values ($1, $2, $3, $4, $5, $6)
+             on conflict (agent) do update set state = excluded.state, reason = excluded.reason, at = excluded.at"
+        })
         .bind(key(view.login.as_str()))
         .bind(word(&view.state))
         .bind(view.reason.as_deref().map(storable))
         .bind(at.as_datetime())
+        .bind(word(&rest))
+        .bind(rest_reason)
     )?;
     Ok(())
+}
+
+fn is_rest(state: AgentState) -> bool {
+    matches!(state, AgentState::Offline | AgentState::Ready | AgentState::Break)
 }
 
 /// The call's one entry on its card's timeline; it moves when the call turned out to be another client's.

@@ -93,7 +93,7 @@ async fn open_pops(db: &Db, open: &[CallView]) -> Result<Vec<Event>, StoreError>
             call.legs.iter().any(|leg| own(&leg))
         };
         if is_shown && call.filter(|call| !has_answered(call)).is_some() {
-            let kind = EventKind::PopRetracted { pop_id, reason: RetractReason::Withdrawn };
+            let kind = EventKind::PopRetracted { pop_id, reason: RetractReason::ServerRestart };
             owed.push((pop_id, Event { queue: queue.map(|queue| QueueId::new(&queue)), kind, ..event }));
         }
     }

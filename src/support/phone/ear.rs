@@ -2,6 +2,7 @@
 //! arrived and runs by RTP time from there, so that gaps are gaps.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -30,6 +31,8 @@ pub struct Heard {
     pub samples: Vec<i16>,
     pub packets_received: u64,
     pub packets_sent: u64,
+    /// When each packet of sound came; as many as the samples can hold.
+    pub arrivals: Vec<Time>,
     /// Keys that the other side pressed.
     pub digits: String,
 }
@@ -43,6 +46,18 @@ impl Heard {
     /// How much of it was this tone, in milliseconds, told by tenths of a second.
     pub fn tone_ms(&self, hz: f32) -> u64 {
         self.samples.chunks_exact(800).filter(|piece| is_tone(piece, hz)).count() as u64 * 100
+    }
+
+    /// The longest time between `from` and `to` in which no packet of sound came, and the time without one before `to`.
+    pub fn pauses(&self, from: Time, to: Time) -> (Duration, Duration) {
+        let within = self.arrivals.iter().copied().filter(|at| (from..=to).contains(at));
+        let (mut longest, mut last) = (Duration::ZERO, from);
+        for at in within {
+            longest = longest.max(at.since(last));
+            last = at;
+        }
+        let at_end = to.since(last);
+        (longest.max(at_end), at_end)
     }
 
     /// How much of it was not silence, in milliseconds.
@@ -125,6 +140,9 @@ impl Ear {
 impl Inside {
     fn hear(&mut self, at: Time, codec: Codec, packet: &RtpPacket) {
         self.heard.packets_received += 1;
+        if self.heard.arrivals.len() < MAX_SAMPLES / 160 {
+            self.heard.arrivals.push(at);
+        }
         let arrived = i64::try_from(at.since(self.opened).as_micros() / 125).unwrap_or(i64::MAX);
         let header = packet.header;
         let by_rtp_time = self.anchor.filter(|anchor| anchor.ssrc == header.ssrc).map(|anchor| {
@@ -176,6 +194,17 @@ mod tests {
         assert!(heard.samples[4000 + 3200..4000 + 4000].iter().all(|sample| *sample == 0), "the gap");
         assert_eq!((heard.tone_ms(440.0), heard.tone_ms(600.0), heard.loud_ms()), (900, 0, 900));
         assert!(heard.is_tone_now(440.0));
+    }
+
+    #[test]
+    fn pauses_are_counted_from_the_answer_to_the_end() {
+        let ms = Time::from_millis;
+        let arrivals = [100, 120, 2000, 2020, 5020, 5040].map(ms).to_vec();
+        let heard = Heard { arrivals, ..Heard::default() };
+        let pauses = |from, to| heard.pauses(ms(from), ms(to));
+        assert_eq!(pauses(1990, 5100), (Duration::from_millis(3000), Duration::from_millis(60)));
+        assert_eq!(pauses(5010, 9040), (Duration::from_millis(4000), Duration::from_millis(4000)));
+        assert_eq!(pauses(6000, 7000), (Duration::from_millis(1000), Duration::from_millis(1000)));
     }
 
     #[test]

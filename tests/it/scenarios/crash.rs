@@ -70,9 +70,9 @@ async fn a_kill_in_the_middle_of_fifty_calls_loses_no_event_and_at_most_a_second
         assert!(ears::share_of_tone(&left, rate, CALLER_HZ) > 0.8, "{id}: the caller is not on the left");
         assert!(ears::share_of_tone(&right, rate, AGENT_HZ) > 0.8, "{id}: the agent is not on the right");
     }
-    let busy = ["reserved", "ringing", "talking", "holding"];
     for agent in centre.root.get("agents?limit=1000").await["items"].as_array().unwrap() {
-        assert!(!busy.contains(&agent["state"].as_str().unwrap()), "{agent}");
+        let expected = (Some("wrap_up"), Some("server_restart"));
+        assert_eq!((agent["state"].as_str(), agent["reason"].as_str()), expected, "{agent}");
     }
     assert_eq!(centre.root.get("calls?active=true").await["items"], Value::Array(Vec::new()));
     centre.register(CALLS);

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use perezvon::events::{EventKind, RecordingState};
+use perezvon::agents::LastSeen;
+use perezvon::events::{AgentView, Event, EventKind, RecordingState};
 use perezvon::store::{CallFilter, PageRequest, RecordingFilter, Visible};
-use perezvon::types::{CallId, CallState, CallView, CardId, EndCause, EndedBy, LegState};
+use perezvon::types::{AgentState, CallId, CallState, CallView, CardId, EndCause, EndedBy, LegState};
 
 use super::log::{open, stop};
 use super::samples::{at, call, ended, event, id, leg, recording, recording_event};
@@ -20,6 +21,7 @@ on_both! {
     a_call_stands_once_on_its_cards_timeline_with_its_recording,
     a_recording_that_is_ready_before_its_call_ends_is_on_the_timeline_too,
     calls_left_open_by_a_kill_are_ended_through_the_log,
+    agents_are_remembered_as_they_were_shown_and_as_they_rest,
     hostile_text_is_stored_as_it_was_said,
 }
 
@@ -165,4 +167,47 @@ async fn hostile_text_is_stored_as_it_was_said(db: TestDb) {
     let recordings = db.store.recordings(&RecordingFilter::default(), &first_page()).await.expect("readable");
     assert!(recordings.items.is_empty());
     stop(log, writer).await;
+}
+
+async fn agents_are_remembered_as_they_were_shown_and_as_they_rest(db: TestDb) {
+    let (log, writer) = open(&db.store).await;
+    let is = |login: &str, state: AgentState, reason: Option<&str>| {
+        let view = AgentView {
+            login: login.into(),
+            name: login.into(),
+            team: None,
+            extension: None,
+            state,
+            reason: reason.map(str::to_owned),
+            since: at(1),
+            until: None,
+            call_id: None,
+            queues: Vec::new(),
+            registered: true,
+        };
+        let kind = EventKind::AgentStateChanged(view);
+        Event { at: at(0), call_id: None, agent: Some(login.into()), queue: None, kind }
+    };
+    for write in [
+        is("anna", AgentState::Break, Some("lunch")),
+        is("anna", AgentState::Talking, None),
+        is("boris", AgentState::Ready, None),
+        is("boris", AgentState::NotAnswering, Some("no_answer")),
+        is("galina", AgentState::Ready, None),
+        is("galina", AgentState::Offline, None),
+        is("vera", AgentState::Talking, None),
+    ] {
+        // Some of them share a transaction.
+        log.submit(write).expect("in line");
+    }
+    stop(log, writer).await;
+    let seen = |state, rest, reason: Option<&str>| LastSeen { state, rest, reason: reason.map(str::to_owned) };
+    let expected = [
+        ("anna".into(), seen(AgentState::Talking, AgentState::Break, Some("lunch"))),
+        ("boris".into(), seen(AgentState::NotAnswering, AgentState::Ready, None)),
+        ("vera".into(), seen(AgentState::Talking, AgentState::Offline, None)),
+    ];
+    let mut agents = db.store.last_floor().await.expect("readable").agents;
+    agents.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+    assert_eq!(agents, expected);
 }

@@ -146,7 +146,7 @@ export interface Pop {
   late: boolean;
 }
 
-export type RetractReason = 'answered_elsewhere' | 'abandoned' | 'no_answer' | 'declined' | 'unreachable' | 'withdrawn';
+export type RetractReason = 'answered_elsewhere' | 'abandoned' | 'no_answer' | 'declined' | 'unreachable' | 'withdrawn' | 'server_restart';
 
 /** `kind` is `main`, `mobile`, `work`, `home`, `fax` or `other`. */
 export interface ClientNumber {

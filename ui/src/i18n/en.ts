@@ -205,6 +205,7 @@ export const en: Dictionary = {
     declined: 'you declined the call',
     unreachable: 'your phone is out of reach',
     withdrawn: 'the call was withdrawn',
+    server_restart: 'the server restarted',
     ended: 'the call ended',
   },
 

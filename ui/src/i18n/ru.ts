@@ -206,6 +206,7 @@ export const ru = {
     declined: 'вы отклонили звонок',
     unreachable: 'ваш телефон недоступен',
     withdrawn: 'звонок отозван',
+    server_restart: 'сервер перезапущен',
     ended: 'звонок завершён',
   },
 
