@@ -57,7 +57,8 @@ impl Wheel {
             return None;
         }
         self.played_ms = (self.played_ms + 1).max(now_ms.saturating_sub(CATCH_UP_MS));
-        Some((Time::from_millis(self.played_ms), self.slots.get(index(self.played_ms))?))
+        // The end of the millisecond: a leg that was put in within one is due a whole packet later, and no less.
+        Some((Time::from_millis(self.played_ms + 1), self.slots.get(index(self.played_ms))?))
     }
 
     fn slot(&mut self, ms: u64) -> &mut Vec<u16> {
@@ -84,7 +85,7 @@ mod tests {
     fn due(wheel: &mut Wheel, now: u64) -> Vec<u16> {
         let mut all = Vec::new();
         while let Some((at, pairs)) = wheel.advance(ms(now)) {
-            assert!(at <= ms(now));
+            assert!(at <= ms(now + 1));
             all.extend_from_slice(pairs);
         }
         all

@@ -149,7 +149,8 @@ fn address(net: &str, family: &str, host: &str) -> Result<Connection, &'static s
     if !net.eq_ignore_ascii_case("IN") {
         return Err("not an internet address");
     }
-    Ok(Connection { is_ipv6, host: host.split('/').next().unwrap_or_default().into() })
+    let host = host.split('/').next().filter(|host| !host.is_empty()).ok_or("no address before the slash")?;
+    Ok(Connection { is_ipv6, host: host.into() })
 }
 
 /// `audio 5004 RTP/AVP 8 0 101`; a port may have `/count` behind it.
@@ -210,6 +211,7 @@ mod tests {
             ("v=0", "v=1", 1),
             ("o=anna 18446744073709551615", "o=anna x", 2),
             ("c=IN IP4 10.0.0.1", "c=IN IP5 10.0.0.1", 6),
+            ("c=IN IP4 10.0.0.1", "c=IN IP4 /127", 6),
             ("m=audio 4000", "m=audio 70000", 12),
             ("m=audio 4000", "m=audio", 12),
             ("a=tool:x", "nothing", 10),
