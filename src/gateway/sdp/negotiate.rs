@@ -155,6 +155,21 @@ impl MediaSession {
         }
     }
 
+    /// From now on it speaks these codecs and no others; none at all changes nothing. What was agreed goes on until the next
+    /// bargain.
+    pub fn speak_only(&mut self, codecs: &[Codec]) {
+        if !codecs.is_empty() {
+            self.codecs = codecs.to_vec();
+        }
+    }
+
+    /// From now on a phone's audio is received there.
+    pub fn move_to(&mut self, local: LocalMedia) {
+        if let Local::Phone(own) = &mut self.local {
+            *own = local;
+        }
+    }
+
     /// Whether this offer of a browser restarts ICE (RFC 8839 §4.4.1.1.1): it has other credentials than before.
     pub fn restarts_ice(&self, offer: &str) -> bool {
         let Some(Protection::Dtls { theirs, .. }) = self.remote.as_ref().map(|remote| &remote.protection) else { return false };
@@ -176,7 +191,7 @@ impl MediaSession {
             self.places.push(self.first_place());
         }
         // The agreed codec comes first: a new offer changes as little as it can.
-        let agreed = self.remote.as_ref().map(|remote| remote.codec);
+        let agreed = self.remote.as_ref().map(|remote| remote.codec).filter(|codec| self.codecs.contains(codec));
         let others = self.codecs.iter().copied().filter(|codec| Some(*codec) != agreed);
         let codecs: Vec<Codec> = agreed.into_iter().chain(others).collect();
         let formats = self.numbers.formats(&codecs);

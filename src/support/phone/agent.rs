@@ -3,13 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::call::{Ended, PhoneCall, Progress};
+use super::call::{Change, Ended, PhoneCall, Progress};
 use super::ear::Ear;
 use super::leg::Leg;
 use super::requests::Pending;
@@ -28,12 +29,41 @@ type Reply = oneshot::Sender<Result<(), PhoneError>>;
 /// What the phone's owner wants.
 #[derive(Debug)]
 pub(super) enum Command {
-    Register { expires: Duration, reply: Reply },
-    Dial { to: String, reply: oneshot::Sender<Result<PhoneCall, PhoneError>> },
-    SetAnswering { answering: Answering, reply: oneshot::Sender<()> },
-    Answer { id: Text, reply: Reply },
-    HangUp { id: Text, reply: Reply },
-    Hold { id: Text, is_held: bool, reply: Reply },
+    Register {
+        expires: Duration,
+        reply: Reply,
+    },
+    Dial {
+        to: String,
+        reply: oneshot::Sender<Result<PhoneCall, PhoneError>>,
+    },
+    SetAnswering {
+        answering: Answering,
+        reply: oneshot::Sender<()>,
+    },
+    Answer {
+        id: Text,
+        reply: Reply,
+    },
+    HangUp {
+        id: Text,
+        reply: Reply,
+    },
+    Hold {
+        id: Text,
+        is_held: bool,
+        reply: Reply,
+    },
+    /// Sends sound before the answer.
+    SpeakEarly {
+        id: Text,
+        reply: Reply,
+    },
+    Change {
+        id: Text,
+        change: Change,
+        reply: Reply,
+    },
 }
 
 /// Branch and method: which transaction a message belongs to.
@@ -117,6 +147,10 @@ impl Agent {
             }
             Command::HangUp { id, reply } => self.hang_up(&id, Some(reply)),
             Command::Hold { id, is_held, reply } => self.hold(&id, is_held, reply),
+            Command::SpeakEarly { id, reply } => {
+                let _ = reply.send(self.speak_early(&id));
+            }
+            Command::Change { id, change, reply } => self.change(&id, change, reply).await,
         }
     }
 
@@ -190,7 +224,8 @@ impl Agent {
     ) -> Result<PhoneCall, PhoneError> {
         let id = invite.headers.call_id().map_err(|error| PhoneError::BadAddress(error.to_string()))?;
         let ear = Arc::new(Ear::new(clock::now()));
-        let talk = Talk::open(self.address.ip(), &self.setup.says, ear.clone()).await;
+        let is_muted = Arc::new(AtomicBool::new(false));
+        let talk = Talk::open(self.address.ip(), &self.setup.says, ear.clone(), is_muted.clone()).await;
         let talk = talk.map_err(|error| PhoneError::Sockets(error.to_string()))?;
         let progress = watch::Sender::new(Progress::Calling);
         let call = PhoneCall {
@@ -199,6 +234,7 @@ impl Agent {
             progress: progress.subscribe(),
             commands: self.commands.upgrade().ok_or(PhoneError::Off)?,
             digits: talk.digits(),
+            is_muted,
             ear,
         };
         let leg = Leg {
@@ -211,8 +247,9 @@ impl Agent {
             flow,
             cseq: if is_ours { 1 } else { 0 },
             invite: call.invite.clone(),
-            media: MediaSession::new(rand::random(), talk.local, &self.setup.codecs),
+            media: MediaSession::new(rand::random(), talk.local, &self.setup.codecs).with_srtp(self.setup.srtp, rand::random()),
             talk,
+            next_talk: None,
             progress,
             answer_at: None,
             unacknowledged: None,

@@ -94,6 +94,17 @@ impl Agent {
         Ok(())
     }
 
+    /// Sends sound to whoever rings here.
+    pub(super) fn speak_early(&mut self, id: &Text) -> Result<(), PhoneError> {
+        let leg = self.legs.get_mut(id).filter(|leg| !leg.is_ours && *leg.progress.borrow() == Progress::Ringing);
+        let leg = leg.ok_or(PhoneError::Ended)?;
+        let (invite, flow) = (leg.invite.clone(), leg.flow);
+        let sdp = leg.answer_offer(&invite.body).map_err(|error| PhoneError::BadSdp(error.to_string()))?;
+        let answer = self.answer_in_dialog(&invite, id, Status::SESSION_PROGRESS).with_body(CONTENT_TYPE, sdp);
+        self.send_answer(&invite, flow, &answer);
+        Ok(())
+    }
+
     /// Refuses a call that rings here.
     pub(super) fn refuse_call(&mut self, id: &Text, status: Status) {
         let Some(leg) = self.legs.get_mut(id) else { return };

@@ -1,6 +1,7 @@
 //! The handle of one call of a phone. It outlives the call, so that what was heard can be looked at afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -9,6 +10,7 @@ use tokio::time::timeout;
 use super::agent::Command;
 use super::ear::Heard;
 use super::{PhoneError, SharedEar};
+use crate::media::codec::Codec;
 use crate::sip::wire::{Request, Text};
 
 /// How far a call has come.
@@ -37,6 +39,15 @@ pub enum Ended {
     NoAnswer,
 }
 
+/// What a re-INVITE of the phone changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It speaks these codecs and no others.
+    Codecs(Vec<Codec>),
+    /// Its audio moves to other ports; keys pressed later are not heard.
+    Ports,
+}
+
 /// One call. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct PhoneCall {
@@ -46,6 +57,7 @@ pub struct PhoneCall {
     pub(super) progress: watch::Receiver<Progress>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) digits: mpsc::Sender<char>,
+    pub(super) is_muted: Arc<AtomicBool>,
     pub(super) ear: SharedEar,
 }
 
@@ -135,6 +147,21 @@ impl PhoneCall {
 
     pub async fn resume(&self) -> Result<(), PhoneError> {
         self.ask(|id, reply| Command::Hold { id, is_held: false, reply }).await
+    }
+
+    /// Lets the caller hear us before we answer (183 with SDP).
+    pub async fn speak_early(&self) -> Result<(), PhoneError> {
+        self.ask(|id, reply| Command::SpeakEarly { id, reply }).await
+    }
+
+    /// A re-INVITE that changes something other than hold.
+    pub async fn change(&self, change: Change) -> Result<(), PhoneError> {
+        self.ask(|id, reply| Command::Change { id, change, reply }).await
+    }
+
+    /// From now on no packet of sound leaves the phone, not even silence; or they do again.
+    pub fn mute(&self, is_muted: bool) {
+        self.is_muted.store(is_muted, Ordering::Relaxed);
     }
 
     /// Presses a key (RFC 4733).

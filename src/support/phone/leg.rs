@@ -29,6 +29,8 @@ pub(super) struct Leg {
     pub(super) invite: Arc<Request>,
     pub(super) media: MediaSession,
     pub(super) talk: Talk,
+    /// Ports that are offered in a re-INVITE and used from its answer on.
+    pub(super) next_talk: Option<Talk>,
     pub(super) progress: watch::Sender<Progress>,
     /// When an incoming call answers by itself.
     pub(super) answer_at: Option<Instant>,
@@ -109,6 +111,9 @@ impl Leg {
     /// Their answer to our offer.
     pub(super) fn take_answer(&mut self, sdp: &[u8]) -> Result<(), SdpError> {
         let remote = self.media.accept_answer(&String::from_utf8_lossy(sdp))?;
+        if let Some(talk) = self.next_talk.take() {
+            self.talk = talk;
+        }
         self.talk.connect(remote);
         Ok(())
     }

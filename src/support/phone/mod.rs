@@ -18,12 +18,13 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-pub use call::{Ended, PhoneCall, Progress};
+pub use call::{Change, Ended, PhoneCall, Progress};
 pub use ear::Heard;
 pub use talk::Says;
 
 use crate::media::codec::Codec;
 use crate::sip::wire::Transport as Protocol;
+use crate::site::Srtp;
 use crate::transport::{BindError, Transport, TransportConfig};
 use agent::{Agent, Command};
 
@@ -45,6 +46,10 @@ pub struct PhoneSetup {
     pub answering: Answering,
     /// What it says on calls.
     pub says: Says,
+    /// Whether its audio is protected, by keys in the SDP.
+    pub srtp: Srtp,
+    /// Its INVITEs say nothing of audio: the other side offers in its answer (RFC 3261 §13.2.1).
+    pub offers_late: bool,
 }
 
 impl PhoneSetup {
@@ -60,6 +65,8 @@ impl PhoneSetup {
             codecs: Vec::new(),
             answering: Answering::After(Duration::ZERO),
             says: Says::Nothing,
+            srtp: Srtp::Off,
+            offers_late: false,
         }
     }
 }
@@ -92,6 +99,8 @@ pub enum PhoneError {
     Off,
     #[error("no sockets: {0}")]
     Sockets(String),
+    #[error("the other side's SDP: {0}")]
+    BadSdp(String),
     #[error("{0} is no address")]
     BadAddress(String),
     #[error("what was waited for did not come in time")]

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::PhoneError;
 use super::agent::{Agent, Key, random_word};
-use super::call::{Ended, PhoneCall, Progress};
+use super::call::{Change, Ended, PhoneCall, Progress};
 use super::resend::Resend;
 use crate::gateway::sdp::{CONTENT_TYPE, Direction};
 use crate::sip::auth::{Credentials, answer_challenge};
@@ -84,8 +84,11 @@ impl Agent {
         let flow = self.to_server();
         let call = self.open_leg(request.clone(), local, remote, flow, true).await?;
         if let Some(leg) = self.legs.get_mut(&call.id) {
-            let offer = leg.media.offer(Direction::SendRecv);
-            self.start(request.with_body(CONTENT_TYPE, offer), flow, Purpose::Invite { id: call.id.clone() });
+            let request = match self.setup.offers_late {
+                true => request,
+                false => request.with_body(CONTENT_TYPE, leg.media.offer(Direction::SendRecv)),
+            };
+            self.start(request, flow, Purpose::Invite { id: call.id.clone() });
         }
         Ok(call)
     }
@@ -122,11 +125,38 @@ impl Agent {
         let was_held = std::mem::replace(&mut leg.is_held, is_held);
         let offer = leg.media.offer(leg.direction());
         leg.is_held = was_held;
-        let flow = leg.flow;
+        self.re_invite(id, is_held, offer, reply);
+    }
+
+    fn re_invite(&mut self, id: &Text, is_held: bool, offer: String, reply: Reply) {
+        let Some(flow) = self.legs.get(id).map(|leg| leg.flow) else { return };
         if let Some(request) = self.request_in_dialog(id, Method::Invite, None) {
             let purpose = Purpose::ReInvite { id: id.clone(), is_held, reply: Some(reply) };
             self.start(request.with_body(CONTENT_TYPE, offer), flow, purpose);
         }
+    }
+
+    pub(super) async fn change(&mut self, id: &Text, change: Change, reply: Reply) {
+        let address = self.address.ip();
+        let Some(leg) = self.legs.get_mut(id).filter(|leg| leg.is_talking()) else {
+            let _ = reply.send(Err(PhoneError::Ended));
+            return;
+        };
+        match change {
+            Change::Codecs(codecs) => leg.media.speak_only(&codecs),
+            Change::Ports => match leg.talk.elsewhere(address, &self.setup.says).await {
+                Ok(talk) => {
+                    leg.media.move_to(talk.local);
+                    leg.next_talk = Some(talk);
+                }
+                Err(error) => {
+                    let _ = reply.send(Err(PhoneError::Sockets(error.to_string())));
+                    return;
+                }
+            },
+        }
+        let (offer, is_held) = (leg.media.offer(leg.direction()), leg.is_held);
+        self.re_invite(id, is_held, offer, reply);
     }
 
     /// Takes our INVITE back, once something was heard of it; with its own Via (RFC 3261 §9.1).
@@ -219,7 +249,7 @@ impl Agent {
             Purpose::Invite { id } => self.take_invite_final(&id.clone(), &response, cseq.number),
             Purpose::ReInvite { id, is_held, .. } if outcome.is_ok() => {
                 let (id, is_held) = (id.clone(), *is_held);
-                self.acknowledge(&id, cseq.number);
+                self.acknowledge(&id, cseq.number, None);
                 if let Some(leg) = self.legs.get_mut(&id) {
                     leg.is_held = is_held;
                     let _ = leg.take_answer(&response.body);
@@ -246,19 +276,24 @@ impl Agent {
             return leg.end(if leg.is_given_up { Ended::ByUs } else { refused });
         }
         leg.learn(&response.headers);
-        let is_understood = leg.take_answer(&response.body).is_ok() || leg.media.remote().is_some();
+        let is_first_word = self.setup.offers_late && leg.media.remote().is_none();
+        let answer = if is_first_word { leg.answer_offer(&response.body).ok() } else { None };
+        let is_understood = answer.is_some() || leg.take_answer(&response.body).is_ok() || leg.media.remote().is_some();
         let is_given_up = leg.is_given_up;
         leg.advance(Progress::Talking);
-        self.acknowledge(id, number);
+        self.acknowledge(id, number, answer);
         // The answer crossed our CANCEL, or has no sound that we understand: hang up (RFC 3261 §15).
         if is_given_up || !is_understood {
             self.hang_up(id, None);
         }
     }
 
-    /// The ACK to a 2xx is a request of its own (RFC 3261 §13.2.2.4).
-    fn acknowledge(&mut self, id: &Text, number: u32) {
-        let Some(ack) = self.request_in_dialog(id, Method::Ack, Some(number)) else { return };
+    /// The ACK to a 2xx is a request of its own (RFC 3261 §13.2.2.4), and brings our answer when the 2xx brought an offer.
+    fn acknowledge(&mut self, id: &Text, number: u32, answer: Option<String>) {
+        let Some(mut ack) = self.request_in_dialog(id, Method::Ack, Some(number)) else { return };
+        if let Some(answer) = answer {
+            ack = ack.with_body(CONTENT_TYPE, answer);
+        }
         let bytes = ack.to_bytes();
         if let Some(leg) = self.legs.get_mut(id) {
             leg.ack = Some(bytes.clone());

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -13,10 +14,11 @@ use tokio::task::AbortHandle;
 
 use super::SharedEar;
 use crate::clock;
-use crate::gateway::sdp::{LocalMedia, RemoteMedia};
+use crate::gateway::sdp::{LocalMedia, Protection, RemoteMedia};
 use crate::media::dtmf::TelephoneEvent;
 use crate::media::rtp::{self, HEADER_BYTES, RtpHeader};
 use crate::media::sound::PACKET_SAMPLES;
+use crate::media::srtp::{Srtp, TAIL_BYTES};
 use crate::media::tones::{Babble, Sine};
 
 /// What a phone says.
@@ -61,28 +63,55 @@ pub(super) struct Talk {
     pub(super) local: LocalMedia,
     remote: watch::Sender<Option<RemoteMedia>>,
     digits: mpsc::Sender<char>,
+    is_muted: Arc<AtomicBool>,
+    guard: Guard,
+    ear: SharedEar,
     tasks: [AbortHandle; 2],
 }
 
+/// The protection of a call's audio; `None` while it is plain.
+type Guard = Arc<Mutex<Option<Srtp>>>;
+
 impl Talk {
     /// Opens a pair of ports on `address`; nothing is sent before `connect`.
-    pub(super) async fn open(address: IpAddr, says: &Says, ear: SharedEar) -> io::Result<Talk> {
+    pub(super) async fn open(address: IpAddr, says: &Says, ear: SharedEar, is_muted: Arc<AtomicBool>) -> io::Result<Talk> {
         let (rtp, rtcp) = bind_pair(address).await?;
         let local = LocalMedia { address, rtp_port: rtp.local_addr()?.port(), rtcp_port: rtcp.local_addr()?.port() };
         let remote = watch::Sender::new(None);
         // A handful of keys waiting to be pressed; a full queue makes who presses more wait.
         let (digits, pressed) = mpsc::channel(32);
         let socket = Arc::new(rtp);
-        let mouth = Mouth { socket: socket.clone(), ear: ear.clone(), samples: says.samples(), pressed, key: None };
+        let guard = Guard::default();
+        let mouth = Mouth {
+            socket: socket.clone(),
+            ear: ear.clone(),
+            samples: says.samples(),
+            pressed,
+            key: None,
+            is_muted: is_muted.clone(),
+            guard: guard.clone(),
+        };
         let tasks = [
             tokio::spawn(mouth.speak(remote.subscribe())).abort_handle(),
-            tokio::spawn(listen(socket, rtcp, ear, remote.subscribe())).abort_handle(),
+            tokio::spawn(listen(socket, rtcp, ear.clone(), guard.clone(), remote.subscribe())).abort_handle(),
         ];
-        Ok(Talk { local, remote, digits, tasks })
+        Ok(Talk { local, remote, digits, is_muted, guard, ear, tasks })
+    }
+
+    /// The same call on other ports.
+    pub(super) async fn elsewhere(&self, address: IpAddr, says: &Says) -> io::Result<Talk> {
+        Talk::open(address, says, self.ear.clone(), self.is_muted.clone()).await
     }
 
     /// Where to send from now on, and what to expect.
     pub(super) fn connect(&self, remote: RemoteMedia) {
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        match &remote.protection {
+            Protection::Sdes { ours, theirs } if guard.as_ref().is_some_and(|guard| guard.has_keys(ours, theirs)) => {}
+            Protection::Sdes { ours, theirs } => *guard = Srtp::new(*ours, *theirs).ok(),
+            Protection::None | Protection::Dtls { .. } => *guard = None,
+        }
+        drop(guard);
         self.remote.send_replace(Some(remote));
     }
 
@@ -134,6 +163,8 @@ struct Mouth {
     samples: Box<dyn Iterator<Item = i16> + Send>,
     pressed: mpsc::Receiver<char>,
     key: Option<Key>,
+    is_muted: Arc<AtomicBool>,
+    guard: Guard,
 }
 
 impl Mouth {
@@ -149,7 +180,7 @@ impl Mouth {
         loop {
             ticks.tick().await;
             let said: Vec<i16> = self.samples.by_ref().chain(std::iter::repeat(0)).take(PACKET_SAMPLES).collect();
-            let to = remote.borrow().clone();
+            let to = remote.borrow().clone().filter(|_| !self.is_muted.load(Ordering::Relaxed));
             if let Some(to) = to.filter(RemoteMedia::receives) {
                 let header = RtpHeader { marker: false, payload_type: to.payload_type, sequence, timestamp, ssrc };
                 self.send(to, header, &said).await;
@@ -184,6 +215,12 @@ impl Mouth {
                 to.codec.encode(said, &mut packet[HEADER_BYTES..]);
             }
         }
+        if let Some(guard) = &mut *self.guard.lock().unwrap_or_else(PoisonError::into_inner) {
+            let len = packet.len();
+            packet.resize(len + TAIL_BYTES, 0);
+            let Some(len) = guard.protect_rtp(&mut packet, len) else { return };
+            packet.truncate(len);
+        }
         // A refused packet is the far end's trouble, and the next one comes in 20 ms.
         if self.socket.send_to(&packet, to.rtp).await.is_ok() {
             self.ear.sent();
@@ -192,8 +229,14 @@ impl Mouth {
 }
 
 /// The listening side. RTCP is received and not read.
-async fn listen(rtp: Arc<UdpSocket>, rtcp: UdpSocket, ear: SharedEar, remote: watch::Receiver<Option<RemoteMedia>>) {
-    let (mut packet, mut report) = ([0; 2048], [0; 2048]);
+async fn listen(
+    rtp: Arc<UdpSocket>,
+    rtcp: UdpSocket,
+    ear: SharedEar,
+    guard: Guard,
+    remote: watch::Receiver<Option<RemoteMedia>>,
+) {
+    let (mut packet, mut report, mut room) = ([0; 2048], [0; 2048], [0; 2048]);
     loop {
         let length = tokio::select! {
             received = rtp.recv(&mut packet) => received,
@@ -202,7 +245,11 @@ async fn listen(rtp: Arc<UdpSocket>, rtcp: UdpSocket, ear: SharedEar, remote: wa
         // An error tells that an earlier packet of ours was refused.
         let Ok(length) = length else { continue };
         let known = remote.borrow().clone();
-        let (Some(known), Some(read)) = (known, rtp::parse(&packet[..length])) else { continue };
+        let opened = match &mut *guard.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(guard) => guard.open_rtp(&packet[..length], &mut room[..length]).unwrap_or_default(),
+            None => &packet[..length],
+        };
+        let (Some(known), Some(read)) = (known, rtp::parse(opened)) else { continue };
         match read.header.payload_type {
             payload_type if payload_type == known.payload_type => ear.hear(clock::now(), known.codec, &read),
             payload_type if known.dtmf.is_some_and(|dtmf| dtmf.payload_type == payload_type) => ear.hear_event(&read),
