@@ -14,6 +14,14 @@ pub const MAX_PCM_SAMPLES: usize = 1920;
 /// The most bytes that `encode` writes for 20 ms.
 pub const MAX_CODED_BYTES: usize = 320;
 
+/// How long a payload lasts, in ticks of the codec's RTP clock; 0 when it is no audio of this codec.
+pub fn duration_ticks(codec: Codec, payload: &[u8]) -> u32 {
+    match codec {
+        Codec::Pcma | Codec::Pcmu | Codec::G722 => u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        Codec::Opus => super::opus::duration_ticks(payload),
+    }
+}
+
 /// Decodes one stream of one codec to 8 or 16 kHz.
 pub struct Decoder {
     codec: Codec,
@@ -180,6 +188,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_duration_of_a_payload_is_told_without_decoding_it() {
+        assert_eq!(duration_ticks(Codec::Pcma, &[0; 160]), 160);
+        assert_eq!(duration_ticks(Codec::G722, &[0; 160]), 160);
+        let mut encoder = Encoder::new(Codec::Opus);
+        for ms in [10, 20, 40, 60] {
+            let mut payload = [0; 3 * MAX_CODED_BYTES];
+            let len = encoder.encode(&vec![900; 16 * ms], &mut payload);
+            assert_eq!(duration_ticks(Codec::Opus, &payload[..len]), 48 * ms as u32, "{ms} ms");
+        }
+        // Fullband CELT of 2.5 ms: two frames, then three; 64 frames of 20 ms are none.
+        assert_eq!(duration_ticks(Codec::Opus, &[0xe1, 0]), 240);
+        assert_eq!(duration_ticks(Codec::Opus, &[0xe3, 3]), 360);
+        assert_eq!(duration_ticks(Codec::Opus, &[0xfb, 63]), 0);
+        assert_eq!(duration_ticks(Codec::Opus, &[]), 0);
     }
 
     #[test]

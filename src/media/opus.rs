@@ -18,6 +18,23 @@ const MAX_SAMPLES: usize = 1920;
 /// Samples of 60 ms at 16 kHz, the longest frame we code.
 const MAX_FRAME_SAMPLES: usize = 960;
 
+/// How long a packet is, in ticks of its 48 kHz clock (RFC 6716 §3.1, §3.2); 0 when it is no packet.
+pub(super) fn duration_ticks(packet: &[u8]) -> u32 {
+    let Some(toc) = packet.first() else { return 0 };
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config & 3)],
+        config @ 12..=15 => [480, 960][usize::from(config & 1)],
+        config => 120 << (config & 3),
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => packet.get(1).map_or(0, |count| u32::from(count & 0x3f)),
+    };
+    // No packet holds more than 120 ms.
+    Some(frame * frames).filter(|ticks| *ticks <= 5760).unwrap_or(0)
+}
+
 /// The decoding side.
 pub(super) struct OpusIn {
     decoder: OpusDecoder,

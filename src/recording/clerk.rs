@@ -14,7 +14,6 @@ use super::gate::Gate;
 use super::job::{Block, Job, Opening, Place, Shared};
 use super::sealer::Sealing;
 use super::track::{SAMPLES_PER_MS, Track, position_at};
-use super::upsample::Upsampler;
 use super::wav::{FRAME_BYTES, MAX_FRAMES};
 use super::{BeginRecording, EventSink, RecorderConfig, RecordingEvent};
 use crate::clock;
@@ -53,7 +52,7 @@ pub struct Clerk {
     on_event: EventSink,
     running: HashMap<u32, Running>,
     begun: usize,
-    /// Reused for every block.
+    /// The two sides of a block; reused for every one.
     scratch: Scratch,
 }
 
@@ -66,8 +65,6 @@ struct Running {
     started: Time,
     gate: Gate,
     tracks: [Track; 2],
-    /// Of a 16 kHz file.
-    upsamplers: Option<[Upsampler; 2]>,
     /// The call's end on the time line, once known.
     finish: Option<i64>,
     /// Both as positions at 8 kHz.
@@ -80,11 +77,7 @@ struct Running {
     writer: usize,
 }
 
-#[derive(Default)]
-struct Scratch {
-    narrow: [Vec<i16>; 2],
-    wide: [Vec<i16>; 2],
-}
+type Scratch = [Vec<i16>; 2];
 
 impl Clerk {
     pub fn new(
@@ -257,8 +250,7 @@ impl Running {
             path,
             started: begin.started,
             gate: Gate::default(),
-            tracks: [Track::new(begin.started), Track::new(begin.started)],
-            upsamplers: (view.sample_rate == 16_000).then(Default::default),
+            tracks: [(); 2].map(|()| Track::new(begin.started, view.sample_rate)),
             finish: None,
             taken: 0,
             left_out_since: None,
@@ -355,21 +347,11 @@ impl Running {
     }
 
     fn interleaved(&mut self, until: i64, scratch: &mut Scratch) -> Vec<i16> {
-        for (track, narrow) in self.tracks.iter_mut().zip(&mut scratch.narrow) {
-            narrow.clear();
-            track.take(until, narrow);
+        for (track, samples) in self.tracks.iter_mut().zip(scratch.iter_mut()) {
+            samples.clear();
+            track.take(until, samples);
         }
-        let sides = match &mut self.upsamplers {
-            None => &scratch.narrow,
-            Some(upsamplers) => {
-                for ((upsampler, narrow), wide) in upsamplers.iter_mut().zip(&scratch.narrow).zip(&mut scratch.wide) {
-                    wide.clear();
-                    upsampler.push(narrow, wide);
-                }
-                &scratch.wide
-            }
-        };
-        let [left, right] = sides;
+        let [left, right] = scratch;
         left.iter().zip(right).flat_map(|(left, right)| [*left, *right]).collect()
     }
 }

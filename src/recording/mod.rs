@@ -23,7 +23,7 @@ mod sealer; //     sync, final name, Ready
 #[cfg(test)]
 mod rehearsal; //  clerk, writer and sealer on a made-up clock and a sick disk
 mod track; //      one side: frames placed on the time line
-mod upsample; //   8 kHz to 16 kHz
+mod voices; //     decoders of one side, and what they make up
 mod wav; //        one growing file over hound
 mod writer; //     blocks to files, disk trouble
 

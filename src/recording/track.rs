@@ -1,5 +1,5 @@
-//! One side of a recording: places coded frames on the time line and gives the samples out in order.
-//! It knows no file and no clock; the clerk feeds it and takes what is ripe.
+//! One side of a recording: places coded frames on the time line and gives the samples out in order. What is ripe is
+//! decoded by `voices`, in the order it was said. It knows no file and no clock; the clerk feeds it and takes what is ripe.
 //!
 //! The time line is our monotonic clock (INTERFACES, "Meaning of a recording"). A segment is a run of one SSRC, anchored
 //! where its first frame arrived; later frames stand where their RTP time puts them, so jitter and reordering leave no
@@ -11,11 +11,15 @@
 //! nothing follows                     the same
 //! ```
 
+use std::collections::VecDeque;
+
+use super::voices::Voices;
 use crate::media::codec::Codec;
-use crate::relay::tap::{TAP_PAYLOAD_BYTES, TapFrame};
+use crate::media::coder::duration_ticks;
+use crate::relay::tap::TapFrame;
 use crate::types::Time;
 
-/// Samples in one millisecond of the time line, whatever the file's rate.
+/// Positions in one millisecond of the time line, whatever the file's rate.
 pub const SAMPLES_PER_MS: i64 = 8;
 /// How far a segment may be off its arrival before it is anchored anew.
 const TOLERANCE: i64 = 80 * SAMPLES_PER_MS;
@@ -28,42 +32,67 @@ const PATIENCE: i64 = 150 * SAMPLES_PER_MS;
 const MAX_SUSPECTS: usize = 32;
 /// After a change of SSRC, frames of the former one are still placed by its line for this long.
 const STRAGGLERS: i64 = 1000 * SAMPLES_PER_MS;
-/// Samples that may wait to be taken: a minute, far more than a clerk that is behind. What lies beyond is dropped.
-const MAX_WAITING: usize = 60 * 8000;
-/// Where a run is broken, both ends are faded over 2 ms, so that it does not click.
-const FADE_SAMPLES: usize = 16;
+/// How far ahead of what was taken a frame may stand: a minute, far more than a clerk that is behind. What lies beyond is
+/// dropped, and so is what comes when this many frames wait: a minute of packets of 20 ms.
+const MOST_AHEAD: i64 = 60_000 * SAMPLES_PER_MS;
+const MOST_WAITING: usize = 3000;
 
 /// A line between RTP time and the time line.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
-    ssrc: u32,
+    stream: Stream,
     /// The newest RTP time seen and where it stands.
     timestamp: u32,
     position: i64,
 }
 
+/// What shares one line: a sender's stream at one clock. A codec with another clock is another stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stream {
+    ssrc: u32,
+    clock_hz: u32,
+}
+
 impl Segment {
     fn position_of(&self, timestamp: u32) -> i64 {
         // RTP time wraps around; within half its range the difference is right either way (RFC 3550 §5.1).
-        self.position + i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed())
+        let ticks = i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed());
+        self.position + ticks * SAMPLES_PER_MS * 1000 / i64::from(self.stream.clock_hz)
     }
 }
 
-/// A frame decoded, with its arrival on the time line.
-#[derive(Clone, Copy, Debug)]
+/// A coded frame, with its arrival on the time line.
+#[derive(Clone, Debug)]
 struct Heard {
     arrival: i64,
+    stream: Stream,
+    sequence: u16,
     timestamp: u32,
-    len: usize,
-    samples: [i16; TAP_PAYLOAD_BYTES],
+    codec: Codec,
+    audio: Box<[u8]>,
 }
 
-/// See the file's head. Positions count samples at 8,000 a second from the start of the recording.
+/// A coded frame in its place, waiting to be ripe.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub position: i64,
+    /// Positions it covers.
+    pub length: i64,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub codec: Codec,
+    /// Begins a run that does not go on from what is before it.
+    pub begins: bool,
+    pub audio: Box<[u8]>,
+}
+
+/// See the file's head. Positions count 8,000 a second from the start of the recording.
 #[derive(Debug)]
 pub struct Track {
     started: Time,
-    /// Samples from `taken` on.
-    waiting: Vec<i16>,
+    /// In the order of their positions.
+    placed: VecDeque<Placed>,
+    voices: Voices,
     taken: i64,
     segment: Option<Segment>,
     former: Option<(Segment, i64)>,
@@ -73,8 +102,18 @@ pub struct Track {
 }
 
 impl Track {
-    pub fn new(started: Time) -> Self {
-        Track { started, waiting: Vec::new(), taken: 0, segment: None, former: None, suspects: Vec::new(), late_frames: 0 }
+    /// For a file of `hz` samples a second, 8,000 or 16,000.
+    pub fn new(started: Time, hz: u32) -> Self {
+        Track {
+            started,
+            placed: VecDeque::new(),
+            voices: Voices::new(hz),
+            taken: 0,
+            segment: None,
+            former: None,
+            suspects: Vec::new(),
+            late_frames: 0,
+        }
     }
 
     /// Frames dropped because their place had been taken already.
@@ -86,59 +125,66 @@ impl Track {
     pub fn insert(&mut self, frame: &TapFrame) {
         let heard = hear(frame, position_at(self.started, frame.arrival));
         let Some(segment) = self.segment else {
-            return self.anchor(frame.ssrc, &heard);
+            return self.anchor(heard);
         };
-        if segment.ssrc != frame.ssrc {
-            return self.insert_of_other_ssrc(frame.ssrc, segment, &heard);
+        if segment.stream != heard.stream {
+            return self.insert_of_other_stream(segment, heard);
         }
         let position = segment.position_of(heard.timestamp);
         if (position - heard.arrival).abs() <= TOLERANCE {
             self.place_suspects();
             self.advance(&heard, position);
-            self.place(&heard, position);
+            self.place(heard, position, false);
         } else {
             self.suspect(heard);
         }
     }
 
-    /// Everything up to `until` in order, gaps as silence. What arrives for that stretch afterwards is too late.
+    /// Everything up to `until` in order, gaps as silence, in samples of the file. What arrives for that stretch afterwards
+    /// is too late.
     pub fn take(&mut self, until: i64, out: &mut Vec<i16>) {
         // Nothing ordinary followed in time: the suspects are where they arrived.
         if self.suspects.first().is_some_and(|first| first.arrival < until) {
             self.anchor_anew();
         }
-        let wanted = usize::try_from(until - self.taken).unwrap_or(0);
-        let ready = wanted.min(self.waiting.len());
-        out.extend(self.waiting.drain(..ready));
-        out.resize(out.len() + wanted - ready, 0);
+        while let Some(frame) = self.placed.pop_front() {
+            if frame.position >= until {
+                self.voices.bridge(&frame, until);
+                self.placed.push_front(frame);
+                break;
+            }
+            self.voices.say(frame, &mut self.placed);
+        }
+        self.voices.take(until, out);
         self.taken = self.taken.max(until);
     }
 
-    fn insert_of_other_ssrc(&mut self, ssrc: u32, segment: Segment, heard: &Heard) {
+    fn insert_of_other_stream(&mut self, segment: Segment, heard: Heard) {
         if let Some((former, since)) = self.former
-            && former.ssrc == ssrc
+            && former.stream == heard.stream
             && heard.arrival - since <= STRAGGLERS
         {
             let position = former.position_of(heard.timestamp);
             if (position - heard.arrival).abs() <= STRAGGLERS {
-                return self.place(heard, position);
+                return self.place(heard, position, false);
             }
         }
         self.place_suspects();
         self.former = Some((segment, heard.arrival));
-        self.anchor(ssrc, heard);
+        self.anchor(heard);
     }
 
     /// A new segment starts where the frame arrived.
-    fn anchor(&mut self, ssrc: u32, heard: &Heard) {
-        self.segment = Some(Segment { ssrc, timestamp: heard.timestamp, position: heard.arrival });
-        self.fade_around(heard.arrival, |track| track.place(heard, heard.arrival));
+    fn anchor(&mut self, heard: Heard) {
+        let position = heard.arrival;
+        self.segment = Some(Segment { stream: heard.stream, timestamp: heard.timestamp, position });
+        self.place(heard, position, true);
     }
 
     fn suspect(&mut self, heard: Heard) {
         if self.suspects.len() >= MAX_SUSPECTS {
             let oldest = self.suspects.remove(0);
-            self.place_by_segment(&oldest);
+            self.place_by_segment(oldest, false);
         }
         self.suspects.push(heard);
         let (Some(segment), Some(first), Some(last)) = (self.segment, self.suspects.first(), self.suspects.last()) else {
@@ -159,83 +205,59 @@ impl Track {
         let (Some(segment), Some(first)) = (self.segment.as_mut(), suspects.first()) else { return };
         segment.timestamp = first.timestamp;
         segment.position = first.arrival;
-        self.fade_around(first.arrival, |track| {
-            for heard in &suspects {
-                track.place_by_segment(heard);
-            }
-        });
+        for (number, heard) in suspects.into_iter().enumerate() {
+            self.place_by_segment(heard, number == 0);
+        }
     }
 
     /// The suspects were late: they stand where the segment's line says.
     fn place_suspects(&mut self) {
         for heard in std::mem::take(&mut self.suspects) {
-            self.place_by_segment(&heard);
+            self.place_by_segment(heard, false);
         }
     }
 
-    fn place_by_segment(&mut self, heard: &Heard) {
+    fn place_by_segment(&mut self, heard: Heard, begins: bool) {
         let Some(segment) = self.segment else { return };
-        self.place(heard, segment.position_of(heard.timestamp));
+        let position = segment.position_of(heard.timestamp);
+        self.place(heard, position, begins);
     }
 
     fn advance(&mut self, heard: &Heard, position: i64) {
         if let Some(segment) = self.segment.as_mut().filter(|segment| position > segment.position) {
-            segment.timestamp = heard.timestamp;
-            segment.position = position;
-        }
-    }
-
-    fn place(&mut self, heard: &Heard, position: i64) {
-        let samples = heard.samples.get(..heard.len).unwrap_or(&heard.samples);
-        let Ok(start) = usize::try_from(position - self.taken) else {
-            // Partly or wholly before what was taken already.
-            let too_late = usize::try_from(self.taken - position).unwrap_or(usize::MAX);
-            match samples.get(too_late..).filter(|rest| !rest.is_empty()) {
-                Some(rest) => self.write(0, rest),
-                None => self.late_frames += 1,
+            // From a position that was rounded the line would creep.
+            let ticks_per_ms = segment.stream.clock_hz / 1000;
+            let ticks = u64::from(heard.timestamp.wrapping_sub(segment.timestamp));
+            if (ticks * 8).is_multiple_of(u64::from(ticks_per_ms)) {
+                segment.timestamp = heard.timestamp;
+                segment.position = position;
             }
-            return;
-        };
-        if start + samples.len() <= MAX_WAITING {
-            self.write(start, samples);
-        } else {
+        }
+    }
+
+    fn place(&mut self, heard: Heard, position: i64, begins: bool) {
+        let ticks = i64::from(duration_ticks(heard.codec, &heard.audio));
+        let length = ticks * SAMPLES_PER_MS * 1000 / i64::from(heard.stream.clock_hz);
+        let is_taken = position + length <= self.taken;
+        if is_taken || position - self.taken > MOST_AHEAD || self.placed.len() >= MOST_WAITING {
             self.late_frames += 1;
+            return;
         }
-    }
-
-    fn write(&mut self, start: usize, samples: &[i16]) {
-        let end = start + samples.len();
-        if self.waiting.len() < end {
-            self.waiting.resize(end, 0);
-        }
-        self.waiting[start..end].copy_from_slice(samples);
-    }
-
-    /// Runs `place_run`, which starts a run at `position`, with the run before it faded out and the new one faded in.
-    fn fade_around(&mut self, position: i64, place_run: impl FnOnce(&mut Self)) {
-        let at = usize::try_from(position - self.taken).ok();
-        if let Some(before) = at.and_then(|at| self.waiting.get_mut(at.saturating_sub(FADE_SAMPLES)..at)) {
-            fade(before.iter_mut().rev());
-        }
-        place_run(self);
-        if let Some(after) = at.and_then(|at| self.waiting.get_mut(at..at.saturating_add(FADE_SAMPLES))) {
-            fade(after.iter_mut());
-        }
-    }
-}
-
-/// From silence up to full strength in the order given.
-fn fade<'a>(samples: impl Iterator<Item = &'a mut i16>) {
-    for (sample, step) in samples.zip(0_i32..) {
-        *sample = i16::try_from(i32::from(*sample) * step / FADE_SAMPLES as i32).unwrap_or(*sample);
+        let at = self.placed.iter().rposition(|placed| placed.position <= position).map_or(0, |before| before + 1);
+        let Heard { stream, sequence, codec, audio, .. } = heard;
+        self.placed.insert(at, Placed { position, length, ssrc: stream.ssrc, sequence, codec, begins, audio });
     }
 }
 
 fn hear(frame: &TapFrame, arrival: i64) -> Heard {
-    let mut samples = [0; TAP_PAYLOAD_BYTES];
-    let codec: Codec = frame.codec;
-    let len = codec.decode(frame.audio(), &mut samples);
-    Heard { arrival, timestamp: frame.timestamp, len, samples }
+    Heard {
+        arrival,
+        stream: Stream { ssrc: frame.ssrc, clock_hz: frame.codec.clock_hz() },
+        sequence: frame.sequence,
+        timestamp: frame.timestamp,
+        codec: frame.codec,
+        audio: frame.audio().into(),
+    }
 }
 
 /// Where a moment stands on the time line that began at `started`; negative before it.
@@ -250,10 +272,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::relay::tap::Channel;
+    use crate::media::coder::Encoder;
+    use crate::media::tones::{Sine, mean_square, power};
+    use crate::recording::voices::FADE;
+    use crate::relay::tap::{Channel, TAP_PAYLOAD_BYTES};
 
     const STARTED: Time = Time::from_millis(1_000_000);
     const PACKET: u32 = 160;
+    const FADE_SAMPLES: usize = FADE as usize;
 
     /// A packet whose every sample is `level`, arriving `arrival_ms` after the start.
     fn packet(ssrc: u32, timestamp: u32, arrival_ms: i64, level: i16) -> TapFrame {
@@ -264,7 +290,7 @@ mod tests {
             channel: Channel::Left,
             arrival,
             ssrc,
-            sequence: 0,
+            sequence: (timestamp / PACKET) as u16,
             timestamp,
             codec: Codec::Pcma,
             dropped_before: 0,
@@ -283,9 +309,13 @@ mod tests {
         (0..count).map(packet).collect()
     }
 
-    fn record(mut frames: Vec<TapFrame>, until_ms: i64) -> Vec<i16> {
+    fn record(frames: Vec<TapFrame>, until_ms: i64) -> Vec<i16> {
+        record_at(8000, frames, until_ms)
+    }
+
+    fn record_at(hz: u32, mut frames: Vec<TapFrame>, until_ms: i64) -> Vec<i16> {
         frames.sort_by_key(|frame| frame.arrival);
-        let mut track = Track::new(STARTED);
+        let mut track = Track::new(STARTED, hz);
         let mut out = Vec::new();
         let mut frames = frames.into_iter().peekable();
         // A clerk that looks every 20 ms and takes what is a quarter of a second old.
@@ -331,10 +361,12 @@ mod tests {
         frames.extend(frames[10..20].to_vec());
         frames.swap(60, 63);
         let out = record(frames, 2200);
-        let places = (0..100).map(|n| (n, 100 + 20 * n)).filter(|(n, _)| *n != 40);
+        // The packet after the lost one is joined to what was made up.
+        let places = (0..100).map(|n| (n, 100 + 20 * n)).filter(|(n, _)| !(40..=41).contains(n));
         places.for_each(|(n, at)| assert_stands(&out, n, at));
         assert_eq!(lost.timestamp, 40 * PACKET);
-        assert_silent(&out, 900, 920);
+        let made_up = &out[900 * 8..920 * 8];
+        assert!(made_up.iter().all(|sample| *sample > level(39) / 2), "one lost packet is made up: {made_up:?}");
     }
 
     #[test]
@@ -421,7 +453,7 @@ mod tests {
 
     #[test]
     fn what_comes_after_its_stretch_was_taken_is_counted_and_dropped() {
-        let mut track = Track::new(STARTED);
+        let mut track = Track::new(STARTED, 8000);
         let mut out = Vec::new();
         track.insert(&packet(7, 0, 0, 1000));
         track.take(8000, &mut out);
@@ -433,7 +465,7 @@ mod tests {
 
     #[test]
     fn frames_from_before_the_start_are_cut_at_it() {
-        let mut track = Track::new(STARTED);
+        let mut track = Track::new(STARTED, 8000);
         track.insert(&packet(7, 0, -500, 1000));
         track.insert(&packet(7, 490 * 8, -10, 1000));
         let mut out = Vec::new();
@@ -442,13 +474,120 @@ mod tests {
         assert!(out[..80].iter().all(|sample| *sample != 0) && out[80..].iter().all(|sample| *sample == 0));
     }
 
+    /// A tone in any codec, as packets of 20 ms from the start on, each as late as `delay_ms(n)` says.
+    fn tone(codec: Codec, ssrc: u32, hz: f32, count: i64) -> Vec<TapFrame> {
+        let mut sine = Sine::new(hz, codec.sample_hz(), 8000);
+        let mut encoder = Encoder::new(codec);
+        let packet = |n: i64| {
+            let pcm: Vec<i16> = sine.by_ref().take(codec.sample_hz() as usize / 50).collect();
+            let mut payload = [0; TAP_PAYLOAD_BYTES];
+            let len = encoder.encode(&pcm, &mut payload) as u16;
+            let timestamp = n as u32 * (codec.clock_hz() / 50);
+            TapFrame { codec, sequence: n as u16, len, payload, ..packet(ssrc, timestamp, 20 * n, 0) }
+        };
+        (0..count).map(packet).collect()
+    }
+
+    fn assert_tone(out: &[i16], rate: u32, hz: f32, from_ms: i64, to_ms: i64) {
+        let at = |ms: i64| (ms * i64::from(rate) / 1000) as usize;
+        for slice in out[at(from_ms)..at(to_ms)].chunks(at(50)) {
+            let (all, own) = (mean_square(slice), power(slice, rate, hz));
+            assert!(own > 0.9 * all && all > 0.5e7, "{hz} Hz is {own} of {all} between {from_ms} and {to_ms} ms");
+        }
+    }
+
+    #[test]
+    fn every_codec_is_recorded_at_either_rate_in_its_place() {
+        for codec in Codec::ALL {
+            for rate in [8000, 16_000] {
+                let out = record_at(rate, tone(codec, 7, 1000.0, 100), 2100);
+                assert_eq!(out.len() as u32, rate / 10 * 21, "{codec:?}");
+                assert_tone(&out, rate, 1000.0, 100, 2000);
+                // A filter's memory of a few milliseconds apart.
+                assert!(mean_square(&out[rate as usize * 2010 / 1000..]) < 1.0, "{codec:?} at {rate}");
+            }
+        }
+    }
+
+    #[test]
+    fn wide_audio_stays_wide_in_a_wide_file() {
+        for codec in [Codec::G722, Codec::Opus] {
+            assert_tone(&record_at(16_000, tone(codec, 7, 6000.0, 100), 2000), 16_000, 6000.0, 200, 2000);
+        }
+    }
+
+    #[test]
+    fn single_losses_are_made_up_and_longer_ones_are_silence() {
+        for codec in Codec::ALL {
+            let mut frames = tone(codec, 7, 440.0, 200);
+            let lost = |n: u16| n % 20 == 9 || (100..105).contains(&n);
+            frames.retain(|frame| !lost(frame.sequence));
+            let out = record(frames, 4000);
+            let loudness = |n: usize| mean_square(&out[n * 160..(n + 1) * 160]);
+            for n in (9..200).step_by(20).filter(|n| !(100..110).contains(n)) {
+                assert!(loudness(n) > 0.4e7, "{codec:?}: packet {n} is {}", loudness(n));
+            }
+            assert!((101..105).all(|n| loudness(n) == 0.0), "{codec:?}: five packets are not made up");
+        }
+    }
+
+    #[test]
+    fn a_change_of_codec_goes_on_without_a_hole_or_a_click() {
+        for (one, other) in
+            [(Codec::Pcma, Codec::G722), (Codec::G722, Codec::Pcmu), (Codec::Pcma, Codec::Opus), (Codec::Opus, Codec::Pcma)]
+        {
+            let mut frames = tone(one, 7, 440.0, 50);
+            frames.extend(tone(other, 7, 440.0, 100).into_iter().skip(50));
+            let out = record(frames, 2000);
+            assert_tone(&out, 8000, 440.0, 100, 950);
+            assert_tone(&out, 8000, 440.0, 1050, 2000);
+            // The first 100 ms are the codecs' own, while they adapt.
+            let steps = out[800..].windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs());
+            let (step, at) = steps.zip(0..).max().unwrap();
+            assert!(step < 4500, "{one:?} to {other:?}: step {step} at {at}, the tone's own is 2765");
+        }
+    }
+
+    #[test]
+    fn an_opus_packet_longer_than_a_tap_frame_is_put_together_again() {
+        let mut encoder = Encoder::new(Codec::Opus);
+        let mut sine = Sine::new(440.0, 16_000, 8000);
+        let (mut whole, mut cut) = (Vec::new(), Vec::new());
+        for n in 0..30_i64 {
+            let pcm: Vec<i16> = sine.by_ref().take(960).collect();
+            let mut packet_of_60_ms = [0; TAP_PAYLOAD_BYTES];
+            let len = encoder.encode(&pcm, &mut packet_of_60_ms);
+            let frame = |at: usize, piece: &[u8]| {
+                let timestamp = n as u32 * 2880 + at as u32;
+                let mut payload = [0; TAP_PAYLOAD_BYTES];
+                payload[..piece.len()].copy_from_slice(piece);
+                let len = piece.len() as u16;
+                TapFrame { codec: Codec::Opus, sequence: n as u16, len, payload, ..packet(7, timestamp, 60 * n, 0) }
+            };
+            whole.push(frame(0, &packet_of_60_ms[..len]));
+            // Cut much shorter than the tap cuts, so that every packet is in pieces.
+            cut.extend(packet_of_60_ms[..len].chunks(70).enumerate().map(|(number, piece)| frame(70 * number, piece)));
+        }
+        assert!(cut.len() > 2 * whole.len());
+        let whole = record(whole, 1800);
+        assert!(mean_square(&whole[800..]) > 0.5e7);
+        let differs_at = record(cut, 1800).iter().zip(&whole).position(|(cut, whole)| cut != whole);
+        assert_eq!(differs_at, None);
+    }
+
     proptest! {
         #[test]
         fn no_stream_panics_and_the_length_is_always_exact(
-            frames in prop::collection::vec((0_u32..3, any::<u32>(), -1000_i64..5000, 0_u16..400), 0..60), until in 0_i64..6000,
+            frames in prop::collection::vec(
+                (0_u32..3, any::<u32>(), -1000_i64..5000, 0_u16..400, 0..4_usize, any::<[u8; 4]>()), 0..60),
+            until in 0_i64..6000,
         ) {
-            let frames = frames.into_iter().map(|(ssrc, timestamp, arrival, len)| {
-                TapFrame { len, ..packet(ssrc, timestamp, arrival, 1000) }
+            let frames = frames.into_iter().map(|(ssrc, timestamp, arrival, len, codec, head)| {
+                // Half of them go on in order.
+                let timestamp = if timestamp.is_multiple_of(2) { (arrival as u32).wrapping_mul(8) } else { timestamp };
+                let mut frame = TapFrame { len, codec: Codec::ALL[codec], ..packet(ssrc, timestamp, arrival, 1000) };
+                frame.payload[..4].copy_from_slice(&head);
+                frame
             });
             let out = record(frames.collect(), until);
             prop_assert_eq!(out.len() as i64, until * SAMPLES_PER_MS);
