@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::call_task::{self, ArrivedLeg, CallMessage, Client};
 use super::house::House;
-use super::legs::{page_of, spoken};
+use super::legs::page_of;
 use crate::call::{Arrival, Caller as CallCaller, Goal, Person};
 use crate::cards::Caller;
 use crate::clock;
@@ -94,7 +94,7 @@ fn terms_of(site: &Site, origin: &Origin) -> Terms {
         Origin::User(agent) => site.users.get(agent).map(Terms::of_user),
         Origin::Trunk(trunk) => site.trunks.get(trunk).map(Terms::of_trunk),
     };
-    spoken(terms.unwrap_or_default())
+    terms.unwrap_or_default()
 }
 
 /// An offer that we cannot answer leads nowhere, and the call's end says so.

@@ -30,7 +30,6 @@ use crate::sip::wire::{HeaderName, Status, Text};
 use crate::site::Target;
 use crate::types::{CallId, EndCause, LegId, Party, TrunkId};
 use leg::{Came, Leg};
-pub(super) use lines::spoken;
 pub(super) use page::{PageNews, page_of};
 
 /// Told to phones that stop ringing because another one answered (RFC 3326).

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 
 use super::leg::Leg;
-use super::{Dialling, Legs, spoken};
+use super::{Dialling, Legs};
 use crate::call::{DialTo, LegFailure};
 use crate::engine::sip_task::Order;
 use crate::gateway::Terms;
@@ -45,7 +45,7 @@ impl Legs {
                 }
                 let site = self.house.site.load_full();
                 let known = site.trunks.get(&trunk);
-                let terms = spoken(known.map(Terms::of_trunk).unwrap_or_default());
+                let terms = known.map(Terms::of_trunk).unwrap_or_default();
                 let targets = known.map(|trunk| trunk.targets.clone()).unwrap_or_default();
                 self.legs.insert(id, Leg::new(id, terms, None, show.clone()));
                 let dialling = Dialling { trunk, number, targets, show: show.clone(), max_forwards };
@@ -65,7 +65,6 @@ impl Legs {
     ) -> Result<(), LegFailure> {
         let at = self.house.phones.of(agent).ok_or(LegFailure::Unreachable)?;
         let terms = self.house.site.load().users.get(agent).map(Terms::of_user).unwrap_or_default();
-        let terms = spoken(terms);
         self.legs.insert(id, Leg::new(id, terms, Some(agent.clone()), show.clone()));
         let mut failure = LegFailure::Unreachable;
         for (kind, far) in [(Offered::Phone, at.phone), (Offered::Browser, at.browser)] {

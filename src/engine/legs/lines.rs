@@ -7,7 +7,7 @@ use super::Legs;
 use super::leg::{Leg, Line};
 use crate::call::LegFailure;
 use crate::gateway::sdp::{self, LocalBrowser, LocalMedia, MediaSession, Protection, RemoteMedia};
-use crate::gateway::{self, Offer, Terms};
+use crate::gateway::{self, Offer};
 use crate::media::codec::Codec;
 use crate::relay::{self, BrowserPort, MediaCommand, MediaId, MediaPort, Secure};
 use crate::sip::endpoint::Offered;
@@ -137,11 +137,6 @@ impl Legs {
 
 pub(super) fn ice_of(ice: relay::IceCredentials) -> sdp::IceCredentials {
     sdp::IceCredentials { ufrag: ice.ufrag, password: ice.password }
-}
-
-/// Terms without what the media threads cannot mix, play and record yet.
-pub(in crate::engine) fn spoken(terms: Terms) -> Terms {
-    Terms { codecs: terms.codecs.into_iter().filter(|codec| codec.is_g711()).collect(), ..terms }
 }
 
 fn session_id() -> u64 {
