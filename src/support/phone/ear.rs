@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::media::codec::Codec;
+use crate::media::coder::{Decoder, MAX_PCM_SAMPLES};
 use crate::media::dtmf::{DigitReader, TelephoneEvent};
 use crate::media::rtp::RtpPacket;
 use crate::media::tones;
@@ -76,6 +77,7 @@ fn is_tone(samples: &[i16], hz: f32) -> bool {
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     ssrc: u32,
+    clock_hz: u32,
     timestamp: u32,
     position: i64,
 }
@@ -85,6 +87,7 @@ struct Inside {
     heard: Heard,
     opened: Time,
     anchor: Option<Anchor>,
+    decoder: Decoder,
     digits: DigitReader,
 }
 
@@ -98,7 +101,8 @@ pub(super) struct Ear {
 
 impl Ear {
     pub(super) fn new(opened: Time) -> Ear {
-        let inside = Inside { heard: Heard::default(), opened, anchor: None, digits: DigitReader::default() };
+        let decoder = Decoder::new(Codec::Pcma, 8000);
+        let inside = Inside { heard: Heard::default(), opened, anchor: None, decoder, digits: DigitReader::default() };
         Ear { inside: Mutex::new(inside), news: watch::Sender::new(0) }
     }
 
@@ -144,24 +148,31 @@ impl Inside {
             self.heard.arrivals.push(at);
         }
         let arrived = i64::try_from(at.since(self.opened).as_micros() / 125).unwrap_or(i64::MAX);
-        let header = packet.header;
-        let by_rtp_time = self.anchor.filter(|anchor| anchor.ssrc == header.ssrc).map(|anchor| {
+        let (header, clock_hz) = (packet.header, codec.clock_hz());
+        if self.decoder.codec() != codec {
+            self.decoder = Decoder::new(codec, 8000);
+        }
+        let is_its = |anchor: &Anchor| (anchor.ssrc, anchor.clock_hz) == (header.ssrc, clock_hz);
+        let by_rtp_time = self.anchor.filter(is_its).map(|anchor| {
             // RTP time wraps; a late packet lies before the anchor.
-            anchor.position + i64::from(header.timestamp.wrapping_sub(anchor.timestamp).cast_signed())
+            let ticks = i64::from(header.timestamp.wrapping_sub(anchor.timestamp).cast_signed());
+            anchor.position + ticks * 8000 / i64::from(clock_hz)
         });
         let position = by_rtp_time.filter(|position| (position - arrived).abs() <= MAX_DRIFT_SAMPLES).unwrap_or(arrived);
         if by_rtp_time != Some(position) {
-            self.anchor = Some(Anchor { ssrc: header.ssrc, timestamp: header.timestamp, position });
+            self.anchor = Some(Anchor { ssrc: header.ssrc, clock_hz, timestamp: header.timestamp, position });
         }
+        let mut linear = [0; MAX_PCM_SAMPLES];
+        let len = self.decoder.decode(packet.payload, &mut linear);
         let Ok(start) = usize::try_from(position) else { return };
-        let end = start.saturating_add(packet.payload.len());
+        let end = start.saturating_add(len);
         if end > MAX_SAMPLES {
             return;
         }
         if self.heard.samples.len() < end {
             self.heard.samples.resize(end, 0);
         }
-        codec.decode(packet.payload, &mut self.heard.samples[start..end]);
+        self.heard.samples[start..end].copy_from_slice(&linear[..len]);
     }
 }
 

@@ -40,7 +40,7 @@ pub struct PhoneSetup {
     pub user: String,
     pub password: String,
     pub display: Option<String>,
-    /// In order of preference; all when empty.
+    /// In order of preference; the two laws of G.711 when empty.
     pub codecs: Vec<Codec>,
     /// What it does with calls.
     pub answering: Answering,

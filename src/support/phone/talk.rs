@@ -15,7 +15,10 @@ use tokio::task::AbortHandle;
 use super::SharedEar;
 use crate::clock;
 use crate::gateway::sdp::{LocalMedia, Protection, RemoteMedia};
+use crate::media::codec::Codec;
+use crate::media::coder::{Encoder, MAX_CODED_BYTES};
 use crate::media::dtmf::TelephoneEvent;
+use crate::media::resample::Resampler;
 use crate::media::rtp::{self, HEADER_BYTES, RtpHeader};
 use crate::media::sound::PACKET_SAMPLES;
 use crate::media::srtp::{Srtp, TAIL_BYTES};
@@ -36,15 +39,22 @@ pub enum Says {
 }
 
 impl Says {
-    /// The first channel of a WAV file of 16-bit samples at 8,000 a second.
+    /// The first channel of a WAV file of 16-bit samples at 8,000 or 16,000 a second.
     pub fn wav(path: &Path) -> Result<Says, hound::Error> {
         let mut file = hound::WavReader::open(path)?;
-        if file.spec().sample_rate != 8000 {
-            return Err(hound::Error::Unsupported);
-        }
+        let rate = file.spec().sample_rate;
         let channels = file.spec().channels.max(1).into();
-        let samples = file.samples::<i16>().step_by(channels);
-        Ok(Says::Samples(samples.collect::<Result<_, _>>()?))
+        let samples: Vec<i16> = file.samples::<i16>().step_by(channels).collect::<Result<_, _>>()?;
+        match rate {
+            8000 => Ok(Says::Samples(samples.into())),
+            16_000 => {
+                let mut narrow = vec![0; samples.len() / 2];
+                let len = Resampler::new(16_000, 8000).resample(&samples, &mut narrow);
+                narrow.truncate(len);
+                Ok(Says::Samples(narrow.into()))
+            }
+            _ => Err(hound::Error::Unsupported),
+        }
     }
 
     fn samples(&self) -> Box<dyn Iterator<Item = i16> + Send> {
@@ -88,6 +98,7 @@ impl Talk {
             samples: says.samples(),
             pressed,
             key: None,
+            coder: MouthCoder::new(Codec::Pcma),
             is_muted: is_muted.clone(),
             guard: guard.clone(),
         };
@@ -146,13 +157,36 @@ struct Key {
     timestamp: u32,
     /// Packets still to send.
     left: VecDeque<(u16, bool)>,
+    is_begun: bool,
 }
 
 impl Key {
-    fn press(digit: char, timestamp: u32) -> Option<Key> {
+    /// Its time counts by the codec's clock, 8 or 48 kHz.
+    fn press(digit: char, timestamp: u32, clock_hz: u32) -> Option<Key> {
         let event = TelephoneEvent::event_of(digit)?;
-        let left = [160, 320, 480, 640].map(|duration| (duration, false)).into_iter().chain([(800, true); 3]);
-        Some(Key { event, timestamp, left: left.collect() })
+        let packet = (clock_hz / 50) as u16;
+        let left = (1..=4).map(|packets| (packets * packet, false)).chain([(5 * packet, true); 3]);
+        Some(Key { event, timestamp, left: left.collect(), is_begun: false })
+    }
+}
+
+/// Linear audio at 8 kHz to one codec.
+struct MouthCoder {
+    encoder: Encoder,
+    resampler: Resampler,
+}
+
+impl MouthCoder {
+    fn new(codec: Codec) -> MouthCoder {
+        MouthCoder { encoder: Encoder::new(codec), resampler: Resampler::new(8000, codec.sample_hz()) }
+    }
+
+    /// 20 ms behind what is in `packet`.
+    fn code(&mut self, said: &[i16], packet: &mut Vec<u8>) {
+        let (mut wide, mut coded) = ([0; 2 * PACKET_SAMPLES], [0; MAX_CODED_BYTES]);
+        let len = self.resampler.resample(said, &mut wide);
+        let len = self.encoder.encode(&wide[..len], &mut coded);
+        packet.extend_from_slice(&coded[..len]);
     }
 }
 
@@ -163,6 +197,7 @@ struct Mouth {
     samples: Box<dyn Iterator<Item = i16> + Send>,
     pressed: mpsc::Receiver<char>,
     key: Option<Key>,
+    coder: MouthCoder,
     is_muted: Arc<AtomicBool>,
     guard: Guard,
 }
@@ -180,20 +215,23 @@ impl Mouth {
         loop {
             ticks.tick().await;
             let said: Vec<i16> = self.samples.by_ref().chain(std::iter::repeat(0)).take(PACKET_SAMPLES).collect();
-            let to = remote.borrow().clone().filter(|_| !self.is_muted.load(Ordering::Relaxed));
+            let to = remote.borrow().clone();
+            let clock_hz = to.as_ref().map_or(Codec::CLOCK_HZ, |to| to.codec.clock_hz());
+            let to = to.filter(|_| !self.is_muted.load(Ordering::Relaxed));
             if let Some(to) = to.filter(RemoteMedia::receives) {
                 let header = RtpHeader { marker: false, payload_type: to.payload_type, sequence, timestamp, ssrc };
                 self.send(to, header, &said).await;
                 sequence = sequence.wrapping_add(1);
             }
-            timestamp = timestamp.wrapping_add(PACKET_SAMPLES as u32);
+            timestamp = timestamp.wrapping_add(clock_hz / 50);
         }
     }
 
     /// One packet: the pressed key's if there is one, else what is said.
     async fn send(&mut self, to: RemoteMedia, audio: RtpHeader, said: &[i16]) {
         if self.key.is_none() {
-            self.key = self.pressed.try_recv().ok().and_then(|digit| Key::press(digit, audio.timestamp));
+            let clock_hz = to.codec.clock_hz();
+            self.key = self.pressed.try_recv().ok().and_then(|digit| Key::press(digit, audio.timestamp, clock_hz));
         }
         // A far end without telephone-events never learns of the key.
         self.key.take_if(|_| to.dtmf.is_none());
@@ -201,7 +239,8 @@ impl Mouth {
         match (&mut self.key, to.dtmf.map(|dtmf| dtmf.payload_type)) {
             (Some(key), Some(payload_type)) => {
                 let Some((duration, is_end)) = key.left.pop_front() else { return };
-                let header = RtpHeader { marker: duration == 160, payload_type, timestamp: key.timestamp, ..audio };
+                let marker = !std::mem::replace(&mut key.is_begun, true);
+                let header = RtpHeader { marker, payload_type, timestamp: key.timestamp, ..audio };
                 let event = TelephoneEvent { event: key.event, is_end, volume: 10, duration };
                 packet.extend_from_slice(&header.to_bytes());
                 packet.extend_from_slice(&event.to_bytes());
@@ -211,8 +250,10 @@ impl Mouth {
             }
             _ => {
                 packet.extend_from_slice(&audio.to_bytes());
-                packet.resize(HEADER_BYTES + said.len(), 0);
-                to.codec.encode(said, &mut packet[HEADER_BYTES..]);
+                if self.coder.encoder.codec() != to.codec {
+                    self.coder = MouthCoder::new(to.codec);
+                }
+                self.coder.code(said, &mut packet);
             }
         }
         if let Some(guard) = &mut *self.guard.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -73,7 +73,7 @@ async fn a_tab_and_a_desk_phone_call_each_other() {
     let (mut office, mut browser) = office(1).await;
     let desk = &mut office.agents[0];
     let desk_hz = agent_hz(1);
-    for codec in [None, Some("PCMU")] {
+    for codec in [None, Some("PCMU"), Some("opus")] {
         browser.tell(TAB, "reload", json!({}));
         browser.register(TAB, &office.server.api("agent0"), TAB_HZ, codec).await;
         browser.tell(TAB, "call", json!({"to": "1001"}));

@@ -4,6 +4,7 @@ mod admin;
 mod browser;
 mod browsers;
 mod calls;
+mod codecs;
 mod crash;
 mod desk;
 mod floor;
