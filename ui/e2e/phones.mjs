@@ -1,19 +1,28 @@
-// Browser telephones for the scenario tests: JsSIP in real Chromium tabs, each saying its own tone and telling what it
-// hears. Run by tests/it/support/browser.rs: node e2e/phones.mjs BASE_URL; one JSON command a line on standard input,
-// one JSON answer a line on standard output, in order.
+// Browser telephones for the scenario tests: JsSIP, or SIP.js, in real Chromium tabs, each saying its own tone and telling
+// what it hears. Run by tests/it/support/browser.rs: node e2e/phones.mjs BASE_URL; one JSON command a line on standard
+// input, one JSON answer a line on standard output, in order.
 /* global JsSIP */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { openBrowser } from './browser.mjs';
+import { ear } from './ear.mjs';
+import { telephone as sipjs } from './sipjs.mjs';
 
 const [base] = process.argv.slice(2);
-const JSSIP = await bundled();
 
-// JsSIP as one script that leaves `JsSIP` in the page.
-async function bundled() {
+// What is loaded into a tab, by what the tests call it: a package, the name that it leaves in the page, and the telephone
+// that uses it.
+const LIBRARIES = {
+  jssip: { from: 'jssip', as: 'JsSIP', telephone },
+  sipjs: { from: 'sip.js', as: 'SIP', telephone: sipjs },
+};
+const scripts = {};
+
+// A library as one script that leaves `name` in the page.
+async function bundled(library, name) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const lib = { entry: fileURLToPath(import.meta.resolve('jssip')), formats: ['iife'], name: 'JsSIP' };
+  const lib = { entry: fileURLToPath(import.meta.resolve(library)), formats: ['iife'], name };
   const options = { configFile: false, root, logLevel: 'error', build: { write: false, lib, minify: false } };
   const [{ output }] = [await build({ ...options, define: { 'process.env.NODE_ENV': '"production"' } })].flat();
   return output[0].code;
@@ -21,31 +30,11 @@ async function bundled() {
 
 // Runs in the page.
 function telephone() {
-  const context = new AudioContext();
   const state = { ua: null, session: null, registered: false, log: [], calls: 0, pc: null };
-  const analyser = new AnalyserNode(context, { fftSize: 8192, smoothingTimeConstant: 0 });
-  let player = null;
-
-  function microphone(hz) {
-    const tone = new OscillatorNode(context, { frequency: hz });
-    const volume = new GainNode(context, { gain: 0.25 });
-    const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
-    tone.connect(volume).connect(out);
-    tone.start();
-    return out.stream;
-  }
 
   function listen(pc) {
     state.pc = pc;
-    pc.addEventListener('track', (event) => {
-      const stream = new MediaStream([event.track]);
-      // Chromium feeds a remote track to WebAudio only while some element plays it.
-      player = new Audio();
-      player.srcObject = stream;
-      player.muted = true;
-      void player.play();
-      new MediaStreamAudioSourceNode(context, { mediaStream: stream }).connect(analyser);
-    });
+    window.ear.listen(pc);
   }
 
   function take(session) {
@@ -61,12 +50,34 @@ function telephone() {
     if (session.connection) listen(session.connection);
   }
 
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+  // A re-INVITE of ours, as soon as no other is under way; over when it is answered.
+  async function reinvite(begin) {
+    const late = async (what) => {
+      await pause(10_000);
+      throw new Error(what);
+    };
+    const answered = async () => {
+      for (;;) {
+        let done;
+        const answer = new Promise((resolve) => (done = resolve));
+        if (begin(done)) return answer;
+        await pause(50);
+      }
+    };
+    await Promise.race([answered(), late('the re-INVITE was not answered')]);
+  }
+
+  const ufrag = () => /a=ice-ufrag:(\S+)/.exec(state.pc.currentLocalDescription.sdp)[1];
+
   window.telephone = {
     async register({ credentials, hz, codec }) {
-      await context.resume();
-      state.stream = microphone(hz);
+      await window.ear.resume();
+      state.stream = window.ear.microphone(hz);
       state.codec = codec;
       const socket = new JsSIP.WebSocketInterface(credentials.ws_url);
+      state.socket = socket;
       const { uri, username, password } = credentials;
       const ua = new JsSIP.UA({ sockets: [socket], uri, authorization_user: username, password, session_timers: false });
       state.ua = ua;
@@ -77,7 +88,10 @@ function telephone() {
         take(session);
         if (originator === 'remote') {
           state.resume = request.getHeader('X-Perezvon-Resume') ?? null;
+          state.held = request.getHeader('X-Perezvon-Held') === 'true';
           if (state.resume) window.telephone.answer();
+          // As the desk does: who held before the reload holds again.
+          if (state.held) session.once('confirmed', () => session.hold());
         }
       });
       ua.start();
@@ -108,11 +122,29 @@ function telephone() {
       state.session.answer(window.telephone.options());
     },
     hang_up: () => state.session.terminate(),
-    hold: () => state.session.hold(),
-    resume: () => state.session.unhold(),
+    hold: () => reinvite((done) => state.session.hold({}, done)),
+    resume: () => reinvite((done) => state.session.unhold({}, done)),
     press: ({ tones }) => state.session.sendDTMF(tones, { transportType: 'RFC2833', duration: 100, interToneGap: 100 }),
-    renew: () => state.session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }),
-    drop_line: () => state.ua.transport?.disconnect?.() ?? state.ua._transport.disconnect(),
+    // Not a packet leaves the tab, not even silence; or they do again.
+    mute: ({ muted }) => state.pc.getSenders()[0].replaceTrack(muted ? null : state.stream.getAudioTracks()[0]),
+    async recode({ codec }) {
+      state.codec = codec;
+      await reinvite((done) => state.session.renegotiate({}, done));
+      const wanted = `audio/${codec}`.toLowerCase();
+      let spoken = null;
+      for (let tries = 0; spoken !== wanted; tries += 1) {
+        if (tries > 100) throw new Error(`it speaks ${spoken}`);
+        await pause(50);
+        spoken = (await window.telephone.stats()).codec.toLowerCase();
+      }
+    },
+    async renew() {
+      const before = ufrag();
+      await reinvite((done) => state.session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }, done));
+      if (ufrag() === before) throw new Error('ICE did not begin anew');
+    },
+    // The websocket breaks, as when the network changes; JsSIP opens another.
+    lose_line: () => state.socket._ws.close(4000, 'lost'),
     state: () => ({
       registered: state.registered,
       calls: state.calls,
@@ -123,18 +155,7 @@ function telephone() {
       connection: state.pc?.connectionState ?? null,
       log: state.log,
     }),
-    // The tones heard now, loudest first: {hz, db}; those 20 dB below the loudest are left out.
-    heard() {
-      const bins = new Float32Array(analyser.frequencyBinCount);
-      analyser.getFloatFrequencyData(bins);
-      const step = context.sampleRate / analyser.fftSize;
-      const peaks = [];
-      for (let n = 2; n < bins.length - 2; n += 1)
-        if (bins[n] > -75 && bins[n] >= bins[n - 1] && bins[n] > bins[n + 1])
-          peaks.push({ hz: Math.round(n * step), db: Math.round(bins[n]) });
-      peaks.sort((a, b) => b.db - a.db);
-      return peaks.filter((peak) => peak.db > (peaks[0]?.db ?? 0) - 20).slice(0, 6);
-    },
+    heard: () => window.ear.heard(),
     async stats() {
       const wanted = {};
       for (const report of (await state.pc.getStats()).values()) {
@@ -158,23 +179,29 @@ function telephone() {
 const { browser, close } = await openBrowser({ telephones: true });
 const pages = new Map();
 
-async function open(name) {
+async function furnish(page, library) {
+  const { from, as, telephone } = LIBRARIES[library];
+  scripts[from] ??= await bundled(from, as);
+  await page.addScriptTag({ content: scripts[from] });
+  await page.evaluate(ear);
+  await page.evaluate(telephone);
+}
+
+async function open(name, library = 'jssip') {
   const context = await browser.newContext({ bypassCSP: true, permissions: ['microphone'] });
   const page = await context.newPage();
   page.on('pageerror', (error) => process.stderr.write(`${name}: ${error.message}\n`));
   await page.goto(`${base}/healthz`);
-  await page.addScriptTag({ content: JSSIP });
-  await page.evaluate(telephone);
-  pages.set(name, page);
+  await furnish(page, library);
+  pages.set(name, { page, library });
 }
 
 async function obey({ page: name, deed, ...rest }) {
-  if (deed === 'open') return open(name);
-  const page = pages.get(name);
+  if (deed === 'open') return open(name, rest.library);
+  const { page, library } = pages.get(name);
   if (deed === 'reload') {
     await page.reload();
-    await page.addScriptTag({ content: JSSIP });
-    return page.evaluate(telephone);
+    return furnish(page, library);
   }
   if (deed === 'close') {
     pages.delete(name);

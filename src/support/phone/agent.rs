@@ -35,6 +35,7 @@ pub(super) enum Command {
     },
     Dial {
         to: String,
+        offers_late: bool,
         reply: oneshot::Sender<Result<PhoneCall, PhoneError>>,
     },
     SetAnswering {
@@ -134,8 +135,8 @@ impl Agent {
     async fn carry_out(&mut self, command: Command) {
         match command {
             Command::Register { expires, reply } => self.register(expires, Some(reply)),
-            Command::Dial { to, reply } => {
-                let call = self.dial(&to).await;
+            Command::Dial { to, offers_late, reply } => {
+                let call = self.dial(&to, offers_late).await;
                 let _ = reply.send(call);
             }
             Command::SetAnswering { answering, reply } => {
@@ -250,6 +251,7 @@ impl Agent {
             media: MediaSession::new(rand::random(), talk.local, &self.setup.codecs).with_srtp(self.setup.srtp, rand::random()),
             talk,
             next_talk: None,
+            profile: self.setup.profile,
             progress,
             answer_at: None,
             unacknowledged: None,
@@ -257,6 +259,7 @@ impl Agent {
             is_given_up: false,
             is_cancelled: false,
             is_held: false,
+            awaits_offer: false,
         };
         self.legs.insert(id, leg);
         Ok(call)

@@ -50,6 +50,11 @@ impl Agent {
             return self.answer(&request, flow, Status::SERVER_INTERNAL_ERROR);
         };
         let Some(leg) = self.legs.get_mut(&call.id) else { return };
+        if !leg.can_take(&request.body) {
+            // At once, so that a caller with another offer may try that.
+            leg.end(Ended::ByUs);
+            return self.answer(&request, flow, Status::NOT_ACCEPTABLE_HERE);
+        }
         if let Ok(Some(contact)) = request.headers.contact() {
             leg.target = contact.uri;
         }
@@ -81,7 +86,7 @@ impl Agent {
         let (invite, flow) = (leg.invite.clone(), leg.flow);
         let sdp = match invite.body.is_empty() {
             // They want our offer; their answer comes with the ACK.
-            true => Ok(leg.media.offer(leg.direction())),
+            true => Ok(leg.offer(leg.direction())),
             false => leg.answer_offer(&invite.body),
         };
         let Ok(sdp) = sdp else {
@@ -135,7 +140,7 @@ impl Agent {
             leg.target = contact.uri;
         }
         let sdp = match request.body.is_empty() {
-            true => Ok(leg.media.offer(leg.direction())),
+            true => Ok(leg.offer(leg.direction())),
             false => leg.answer_offer(&request.body),
         };
         match sdp {

@@ -10,6 +10,7 @@ use super::call::{Ended, Progress};
 use super::resend::Resend;
 use super::talk::Talk;
 use crate::gateway::sdp::{Direction, MediaSession, SdpError, Wanted};
+use crate::media::srtp::Profile;
 use crate::sip::wire::{CSeq, Flow, HeaderName, Headers, Method, NameAddr, Request, SipUri, Text, Uri, Via};
 
 /// See the file.
@@ -31,6 +32,7 @@ pub(super) struct Leg {
     pub(super) talk: Talk,
     /// Ports that are offered in a re-INVITE and used from its answer on.
     pub(super) next_talk: Option<Talk>,
+    pub(super) profile: Option<Profile>,
     pub(super) progress: watch::Sender<Progress>,
     /// When an incoming call answers by itself.
     pub(super) answer_at: Option<Instant>,
@@ -43,6 +45,8 @@ pub(super) struct Leg {
     /// The CANCEL has been sent.
     pub(super) is_cancelled: bool,
     pub(super) is_held: bool,
+    /// Our INVITE had no offer: their answer brings one.
+    pub(super) awaits_offer: bool,
 }
 
 impl Leg {
@@ -108,6 +112,25 @@ impl Leg {
         if self.is_held { Direction::SendOnly } else { Direction::SendRecv }
     }
 
+    /// Our offer.
+    pub(super) fn offer(&mut self, direction: Direction) -> String {
+        let offer = self.media.offer(direction);
+        self.known_of(&offer)
+    }
+
+    /// An SDP without the keys of profiles that we do not know.
+    fn known_of(&self, sdp: &str) -> String {
+        let name = self.profile.map(Profile::sdes_name);
+        let is_known = |line: &&str| name.is_none_or(|name| !line.starts_with("a=crypto:") || line.contains(name));
+        sdp.split_inclusive("\r\n").filter(is_known).collect()
+    }
+
+    /// Whether we could talk as this offer says.
+    pub(super) fn can_take(&self, sdp: &[u8]) -> bool {
+        let offer = self.known_of(&String::from_utf8_lossy(sdp));
+        sdp.is_empty() || self.media.clone().answer(&offer, Wanted::default()).is_ok()
+    }
+
     /// Their answer to our offer.
     pub(super) fn take_answer(&mut self, sdp: &[u8]) -> Result<(), SdpError> {
         let remote = self.media.accept_answer(&String::from_utf8_lossy(sdp))?;
@@ -121,7 +144,8 @@ impl Leg {
     /// Our answer to their offer.
     pub(super) fn answer_offer(&mut self, sdp: &[u8]) -> Result<String, SdpError> {
         let wanted = Wanted { direction: self.direction(), codec: None };
-        let answer = self.media.answer(&String::from_utf8_lossy(sdp), wanted)?;
+        let offer = self.known_of(&String::from_utf8_lossy(sdp));
+        let answer = self.media.answer(&offer, wanted)?;
         self.talk.connect(answer.remote);
         Ok(answer.sdp)
     }

@@ -23,6 +23,7 @@ pub use ear::Heard;
 pub use talk::Says;
 
 use crate::media::codec::Codec;
+use crate::media::srtp::Profile;
 use crate::sip::wire::Transport as Protocol;
 use crate::site::Srtp;
 use crate::transport::{BindError, Transport, TransportConfig};
@@ -48,8 +49,8 @@ pub struct PhoneSetup {
     pub says: Says,
     /// Whether its audio is protected, by keys in the SDP.
     pub srtp: Srtp,
-    /// Its INVITEs say nothing of audio: the other side offers in its answer (RFC 3261 §13.2.1).
-    pub offers_late: bool,
+    /// The only kind of protection that it knows; all when `None`.
+    pub profile: Option<Profile>,
 }
 
 impl PhoneSetup {
@@ -66,7 +67,7 @@ impl PhoneSetup {
             answering: Answering::After(Duration::ZERO),
             says: Says::Nothing,
             srtp: Srtp::Off,
-            offers_late: false,
+            profile: None,
         }
     }
 }
@@ -150,7 +151,12 @@ impl Phone {
 
     /// Calls a number, an extension, or anything else that goes before the `@`.
     pub async fn dial(&self, to: &str) -> Result<PhoneCall, PhoneError> {
-        self.ask(|reply| Command::Dial { to: to.into(), reply }).await?
+        self.ask(|reply| Command::Dial { to: to.into(), offers_late: false, reply }).await?
+    }
+
+    /// The same with an INVITE that says nothing of audio: the other side offers in its answer (RFC 3261 §13.2.1).
+    pub async fn dial_without_offer(&self, to: &str) -> Result<PhoneCall, PhoneError> {
+        self.ask(|reply| Command::Dial { to: to.into(), offers_late: true, reply }).await?
     }
 
     /// From now on.

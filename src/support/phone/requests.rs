@@ -64,7 +64,7 @@ impl Agent {
         self.start(request, self.to_server(), Purpose::Register { expires, reply });
     }
 
-    pub(super) async fn dial(&mut self, to: &str) -> Result<PhoneCall, PhoneError> {
+    pub(super) async fn dial(&mut self, to: &str, offers_late: bool) -> Result<PhoneCall, PhoneError> {
         let target: Uri = if to.contains(':') && to.contains('@') {
             to.parse().map_err(|_| PhoneError::BadAddress(to.into()))?
         } else {
@@ -84,9 +84,10 @@ impl Agent {
         let flow = self.to_server();
         let call = self.open_leg(request.clone(), local, remote, flow, true).await?;
         if let Some(leg) = self.legs.get_mut(&call.id) {
-            let request = match self.setup.offers_late {
+            leg.awaits_offer = offers_late;
+            let request = match offers_late {
                 true => request,
-                false => request.with_body(CONTENT_TYPE, leg.media.offer(Direction::SendRecv)),
+                false => request.with_body(CONTENT_TYPE, leg.offer(Direction::SendRecv)),
             };
             self.start(request, flow, Purpose::Invite { id: call.id.clone() });
         }
@@ -123,7 +124,7 @@ impl Agent {
             return;
         };
         let was_held = std::mem::replace(&mut leg.is_held, is_held);
-        let offer = leg.media.offer(leg.direction());
+        let offer = leg.offer(leg.direction());
         leg.is_held = was_held;
         self.re_invite(id, is_held, offer, reply);
     }
@@ -155,7 +156,7 @@ impl Agent {
                 }
             },
         }
-        let (offer, is_held) = (leg.media.offer(leg.direction()), leg.is_held);
+        let (offer, is_held) = (leg.offer(leg.direction()), leg.is_held);
         self.re_invite(id, is_held, offer, reply);
     }
 
@@ -276,8 +277,8 @@ impl Agent {
             return leg.end(if leg.is_given_up { Ended::ByUs } else { refused });
         }
         leg.learn(&response.headers);
-        let is_first_word = self.setup.offers_late && leg.media.remote().is_none();
-        let answer = if is_first_word { leg.answer_offer(&response.body).ok() } else { None };
+        let awaits_offer = std::mem::take(&mut leg.awaits_offer);
+        let answer = if awaits_offer { leg.answer_offer(&response.body).ok() } else { None };
         let is_understood = answer.is_some() || leg.take_answer(&response.body).is_ok() || leg.media.remote().is_some();
         let is_given_up = leg.is_given_up;
         leg.advance(Progress::Talking);

@@ -1,10 +1,8 @@
 //! Telephones in a real browser on the real server: a queue's call answered in a tab, calls between tab and desk phone
-//! both ways, tab to tab, hold, keys, a reload in the middle, all by ear.
-
-use std::time::Duration;
+//! both ways, hold, keys, all by ear.
 
 use perezvon::support::phone::PhoneCall;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::ears::share_of_tone;
@@ -12,10 +10,8 @@ use crate::support::office::{CLIENT_HZ, Office, SOON, agent_hz};
 use crate::support::server::Setup;
 
 const TAB_HZ: f32 = 1500.0;
-const OTHER_TAB_HZ: f32 = 2100.0;
 /// The first person works in a browser, the second at a desk phone.
 const TAB: &str = "anna's tab";
-const OTHER_TAB: &str = "boris's tab";
 
 /// Two people; the first has no desk phone, but a tab with a telephone.
 async fn office(threads: usize) -> (Office, Browser) {
@@ -101,44 +97,39 @@ async fn a_tab_and_a_desk_phone_call_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_calls_a_tab() {
-    let (mut office, mut browser) = office(3).await;
-    office.agents.clear();
-    browser.phone(OTHER_TAB, &office.server.api("agent1"), OTHER_TAB_HZ).await;
-    browser.tell(TAB, "call", json!({"to": "1001"}));
-    browser.rings(OTHER_TAB);
-    browser.tell(OTHER_TAB, "answer", json!({}));
-    browser.talks(TAB);
-    browser.hears_only(TAB, OTHER_TAB_HZ);
-    browser.hears_only(OTHER_TAB, TAB_HZ);
-    browser.tell(OTHER_TAB, "hang_up", json!({}));
-    browser.until(TAB, "state", "is free", |state| state["talking"] == false);
-}
+async fn a_tab_that_signals_by_another_library_is_called_holds_and_calls() {
+    let mut office = Office::open(2, "", "").await;
+    drop(office.agents.remove(0));
+    office.root.send("PUT", "agents/agent1/state", json!({"state": "break"})).await;
+    let mut browser = Browser::open(&office.server);
+    browser.tell(TAB, "open", json!({"library": "sipjs"}));
+    browser.register(TAB, &office.server.api("agent0"), TAB_HZ, None).await;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_websocket_ends_no_call_and_a_reload_takes_it_on() {
-    let (mut office, mut browser) = office(1).await;
     let (client, id) = answered_in_the_tab(&mut office, &mut browser).await;
     client.hears_tone(TAB_HZ, SOON).await.unwrap();
-
-    browser.tell(TAB, "drop_line", json!({}));
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    client.hears_tone(TAB_HZ, SOON).await.unwrap();
-
-    let lost_at = std::time::Instant::now();
-    browser.tell(TAB, "reload", json!({}));
-    browser.register(TAB, &office.server.api("agent0"), TAB_HZ, None).await;
-    browser.until(TAB, "state", "is back in the call", |state| state["resume"] == json!(id) && state["talking"] == true);
-    client.hears_tone(TAB_HZ, SOON).await.unwrap();
-    let gap = lost_at.elapsed();
     browser.hears_only(TAB, CLIENT_HZ);
-    println!("reload: the client heard the agent again after {gap:?}");
-    assert!(gap < Duration::from_secs(15));
-    let active: Value = office.root.get("calls?active=true").await;
-    assert_eq!(active["items"].as_array().unwrap().len(), 1, "one call, the same");
-    assert_eq!(active["items"][0]["id"], json!(id));
+    browser.tell(TAB, "hold", json!({}));
+    office.live.until("call.held").await;
+    client.hears(SOON, |heard| !heard.is_tone_now(TAB_HZ)).await.unwrap();
+    browser.hears_nothing(TAB);
+    browser.tell(TAB, "resume", json!({}));
+    office.live.until("call.resumed").await;
+    client.hears_tone(TAB_HZ, SOON).await.unwrap();
+    browser.hears_only(TAB, CLIENT_HZ);
+    browser.tell(TAB, "press", json!({"tones": "159#"}));
+    client.hears(SOON, |heard| heard.digits == "159#").await.unwrap();
+    client.hang_up().await.unwrap();
+    browser.until(TAB, "state", "is free", |state| state["talking"] == false);
+    let (_, rate, left, right) = office.recording_of(&id).await;
+    assert!(share_of_tone(&left, rate, CLIENT_HZ) > 0.8);
+    assert!(share_of_tone(&right, rate, TAB_HZ) > 0.4, "music and hold are silence on the right");
+
+    browser.tell(TAB, "call", json!({"to": "1001"}));
+    let ringing = tokio::time::timeout(SOON, office.agents[0].next_call()).await.expect("the desk phone rings").unwrap();
+    ringing.answer().await.unwrap();
+    browser.talks(TAB);
+    ringing.hears_tone(TAB_HZ, SOON).await.unwrap();
+    browser.hears_only(TAB, agent_hz(1));
     browser.tell(TAB, "hang_up", json!({}));
-    client.ended(SOON).await.unwrap();
-    let (view, rate, left, _) = office.recording_of(&id).await;
-    assert!(share_of_tone(&left, rate, CLIENT_HZ) > 0.8, "one recording, over the gap: {view}");
+    ringing.ended(SOON).await.unwrap();
 }

@@ -278,23 +278,6 @@ async fn of_two_phones_of_one_person_the_slower_is_told_that_the_call_was_taken_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hold_from_the_agents_phone_reaches_the_client_and_is_taken_back() {
-    let mut office = Office::open(1, "", "").await;
-    let client = office.client_calls().await;
-    let agent = office.rings_at(0).await;
-    agent.answer().await.unwrap();
-    client.hears_tone(agent_hz(0), SOON).await.unwrap();
-    agent.hold().await.unwrap();
-    let held = office.live.until("call.held").await;
-    assert_eq!(held["data"]["state"], "held");
-    agent.resume().await.unwrap();
-    office.live.until("call.resumed").await;
-    agent.hears_tone(CLIENT_HZ, SOON).await.unwrap();
-    client.hears_tone(agent_hz(0), SOON).await.unwrap();
-    agent.hang_up().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_call_on_which_nobody_sends_anything_is_ended() {
     let mut office = Office::open(1, "", "[limits]\nrtp_silence_seconds = 2\n").await;
     let client = office.client_calls().await;

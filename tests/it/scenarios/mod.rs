@@ -1,6 +1,7 @@
 //! The whole server as a process, with real SIP phones and real audio.
 
 mod admin;
+mod audibility;
 mod browser;
 mod browsers;
 mod calls;
@@ -12,4 +13,5 @@ mod load;
 mod pops;
 mod quality;
 mod restart;
+mod secrecy;
 mod steering;

@@ -5,6 +5,7 @@ pub mod clients;
 pub mod databases;
 pub mod ears;
 pub mod office;
+pub mod parties;
 pub mod postgres;
 pub mod server;
 pub mod sipp;
