@@ -10,7 +10,7 @@ use crate::types::Time;
 
 /// Presses that can wait for the one before them; further ones are lost. Nobody types that far ahead.
 const WAITING: usize = 32;
-/// A press lasts at least so long: long enough for every detector (ITU-T Q.24 wants 40 ms), in steps.
+/// A press lasts at least so long, in steps: long enough for every receiver (ITU-T Q.24 wants 40 ms).
 const MIN_STEPS: u32 = 4;
 /// A digit that is told as a whole lasts so long.
 const DIGIT_STEPS: u32 = 5;
@@ -49,11 +49,9 @@ struct Press {
 #[derive(Clone, Copy, Debug)]
 struct Sending {
     press: Press,
-    /// Steps of its duration made, the next one included.
-    made: u32,
+    /// Steps of its duration that were given out.
+    told: u32,
     turns: u32,
-    /// Turns in which there was something new to tell.
-    news: u32,
 }
 
 /// The next 20 ms.
@@ -72,12 +70,10 @@ pub(super) struct Tone {
     pub volume: u8,
     /// Counts the presses of the leg.
     pub press: u32,
-    /// How long it has been down with this step.
-    pub steps: u32,
     /// Turns of this press, from 1.
     pub turn: u32,
-    /// Counts what is told of this press, from 1; `None` when the source has not told more than we have.
-    pub news: Option<u32>,
+    /// The key is known to have been down for another step. A tone sounds on even when it is not; events wait.
+    pub has_news: bool,
     /// Its last step.
     pub is_last: bool,
 }
@@ -126,38 +122,36 @@ impl Keys {
             Some(sending) => sending,
             None => {
                 self.count = self.count.wrapping_add(1);
-                Sending { press: self.waiting.pop_front()?, made: 0, turns: 0, news: 0 }
+                Sending { press: self.waiting.pop_front()?, told: 0, turns: 0 }
             }
         };
         sending.turns += 1;
-        let press = &sending.press;
-        // The duration follows what the source tells, so that at the end it is what it was there.
-        let wanted = if press.has_ended { press.steps.max(MIN_STEPS) } else { press.steps };
-        let is_waiting = sending.made >= wanted;
-        sending.made += u32::from(!is_waiting);
-        let is_lost = !press.has_ended && now.since(press.told_at) >= PACKET * LOST_AFTER_STEPS;
-        let is_told = press.has_ended && sending.made >= wanted;
-        let is_last = is_told || is_lost && sending.turns >= MIN_STEPS || sending.turns >= MAX_STEPS;
-        if is_last {
-            sending.made = sending.made.max(MIN_STEPS);
+        let press = &mut sending.press;
+        if !press.has_ended && now.since(press.told_at) >= PACKET * LOST_AFTER_STEPS {
+            (press.has_ended, press.steps) = (true, sending.told);
         }
-        let says_news = !is_waiting || is_last;
-        sending.news += u32::from(says_news);
-        let tone = Tone {
-            event: sending.press.event,
-            volume: sending.press.volume,
-            press: self.count,
-            steps: sending.made,
-            turn: sending.turns,
-            news: says_news.then_some(sending.news),
-            is_last,
-        };
+        if sending.turns >= MAX_STEPS {
+            (press.has_ended, press.steps) = (true, sending.told + 1);
+        }
+        let whole = press.steps.max(MIN_STEPS);
+        // One step behind the source, so that the last one is known to be it, and the duration is the source's.
+        let has_news = press.has_ended || sending.told + 1 < press.steps;
+        sending.told += u32::from(has_news);
+        let is_last = press.has_ended && sending.told >= whole;
+        let tone = Tone { event: press.event, volume: press.volume, press: self.count, turn: sending.turns, has_news, is_last };
         if is_last {
             self.pause = PAUSE_STEPS;
         } else {
             self.now = Some(sending);
         }
         Some(Step::Down(tone))
+    }
+
+    /// Breaks off the key that is down: nothing more can be said of it in the same words.
+    pub fn break_off(&mut self) {
+        if self.now.take().is_some() {
+            self.pause = PAUSE_STEPS;
+        }
     }
 }
 
@@ -171,15 +165,18 @@ mod tests {
         Time::from_millis(index * 20)
     }
 
-    /// Events pressed, with their steps, in `steps` steps.
-    fn played(keys: &mut Keys, steps: std::ops::Range<u64>) -> Vec<(u8, u32)> {
-        let steps = steps.filter_map(|index| keys.step(step_at(index)));
-        steps
-            .filter_map(|step| match step {
-                Step::Down(tone) if tone.is_last => Some((tone.event, tone.steps)),
-                _ => None,
-            })
-            .collect()
+    /// Events pressed, with their duration in steps, in `steps` turns.
+    fn played(keys: &mut Keys, turns: std::ops::Range<u64>) -> Vec<(u8, u32)> {
+        let (mut pressed, mut duration) = (Vec::new(), 0);
+        for index in turns {
+            if let Some(Step::Down(tone)) = keys.step(step_at(index)) {
+                duration = if tone.turn == 1 { 0 } else { duration } + u32::from(tone.has_news);
+                if tone.is_last {
+                    pressed.push((tone.event, duration));
+                }
+            }
+        }
+        pressed
     }
 
     fn packet(event: u8, duration: u16, is_end: bool) -> TelephoneEvent {
@@ -198,16 +195,22 @@ mod tests {
 
     #[test]
     fn a_press_lasts_as_long_as_at_its_source_by_either_clock() {
-        for clock_hz in [8000, 48000] {
+        for (clock_hz, lost) in [(8000, 0), (8000, 3), (48000, 0), (48000, 7)] {
             let mut keys = Keys::default();
             let step = (clock_hz / 50) as u16;
+            let mut news = 0;
             for index in 0..8u16 {
-                keys.follow(step_at(index.into()), index == 0, packet(5, (index + 1) * step, false), clock_hz);
+                if lost == 0 || index % lost != 1 {
+                    keys.follow(step_at(index.into()), index == 0, packet(5, (index + 1) * step, false), clock_hz);
+                }
                 let Some(Step::Down(tone)) = keys.step(step_at(index.into())) else { panic!() };
-                assert_eq!((tone.event, tone.volume, tone.steps, tone.is_last), (5, 7, u32::from(index) + 1, false));
+                news += u32::from(tone.has_news);
+                assert!(!tone.is_last && news <= u32::from(index));
             }
-            (0..3).for_each(|_| keys.follow(step_at(8), false, packet(5, 9 * step, true), clock_hz));
-            assert_eq!(played(&mut keys, 8..20), [(5, 9)], "the end is told three times and is one end");
+            (0..3).for_each(|_| keys.follow(step_at(8), false, packet(5, 8 * step, true), clock_hz));
+            let left = (8..30).map_while(|index| keys.step(step_at(index)));
+            let left = left.filter(|step| matches!(step, Step::Down(tone) if tone.has_news)).count() as u32;
+            assert_eq!(news + left, 8, "the end is told three times and is one end");
             assert!(!keys.are_busy());
         }
     }

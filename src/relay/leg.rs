@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::command::{MediaEvent, MediaId, RemoteMedia};
 use super::frame::{FrameHead, FrameKind, HeardEvent, MAX_PAYLOAD_BYTES};
 use super::graph::Ties;
+use super::key_ear::KeyEar;
 use super::keys::Keys;
 use super::render::Render;
 use super::shield;
 use super::tap::{Channel, TapMoment, TapPoint, TapWriter};
-use super::turn::Play;
+use super::turn::{Play, Pressing};
 use super::wire::Wire;
 use crate::clock;
 use crate::media::codec::Codec;
@@ -49,8 +50,13 @@ pub(super) struct Leg {
     pub(super) render: Option<Box<Render>>,
     /// Renderings so far.
     pub(super) renderings: u32,
-    /// Keys that we press ourselves.
+    /// Keys that we press ourselves, how the present one is sent, and how many were.
     pub(super) keys: Keys,
+    pub(super) pressing: Option<Pressing>,
+    pub(super) presses: u32,
+    /// For keys in the audio of a far end that has no other way to send them.
+    key_ear: Option<Box<KeyEar>>,
+    heard_key: Option<u8>,
     /// Whether the thread has it in its wheel.
     pub is_in_wheel: bool,
     pub(super) play: Option<Play>,
@@ -107,6 +113,10 @@ impl Leg {
             render: None,
             renderings: 0,
             keys: Keys::default(),
+            pressing: None,
+            presses: 0,
+            key_ear: None,
+            heard_key: None,
             is_in_wheel: false,
             play: None,
             plays: 0,
@@ -140,6 +150,15 @@ impl Leg {
         self.wire.secure(&remote.secure);
         if let Some(render) = &mut self.render {
             render.set_codec(remote.codec);
+        }
+        let speaks_as_before =
+            self.remote.as_ref().is_some_and(|former| former.codec == remote.codec && former.dtmf == remote.dtmf);
+        if !speaks_as_before {
+            self.keys.break_off();
+            self.pressing = None;
+        }
+        if remote.dtmf.is_some() || !remote.dtmf_inband {
+            self.key_ear = None;
         }
         self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
@@ -266,6 +285,14 @@ impl Leg {
             return None;
         }
         self.reception.time(header.timestamp, codec.clock_hz(), now);
+        if remote.dtmf_inband && remote.dtmf.is_none() {
+            let ear = self.key_ear.get_or_insert_default();
+            let digit = ear.hear(&header, codec, packet.payload);
+            self.heard_key = digit.and_then(TelephoneEvent::event_of);
+            if let Some(digit) = digit {
+                (outlets.on_event)(MediaEvent::Digit { media: self.id, digit });
+            }
+        }
         if let Some(tap) = &mut self.tap {
             let moment = TapMoment {
                 channel: Channel::Left,
@@ -379,6 +406,11 @@ impl Leg {
     /// Whether the shield keeps strangers from the RTP socket.
     pub fn is_settled(&self) -> bool {
         matches!(self.shield, Shield::Up(_))
+    }
+
+    /// The key that was heard in the last packet's audio, once.
+    pub fn take_heard_key(&mut self) -> Option<u8> {
+        self.heard_key.take()
     }
 
     /// Who hears a frame of this kind: one after another, `None` after the last. Keys go to the bridged leg alone.

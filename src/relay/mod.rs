@@ -8,6 +8,7 @@ mod dtls; //     the handshake with a browser
 mod frame; //    a packet between two legs
 mod graph; //    who hears whom
 mod handle; //   the door: start, open, command
+mod key_ear; //  keys that a far end sends as tones
 mod keys; //     keys that we press for a far end
 mod leg; //      one leg: what it says to us
 mod net; //      epoll, eventfd, recvmmsg

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::browsers::{BROWSERS, Browsers};
 use super::command::{IceCredentials, MediaCommand, MediaEvent, MediaId, PlayKind};
-use super::frame::{Crossing, FrameHead};
+use super::frame::{Crossing, FrameHead, FrameKind};
 use super::graph::{Change, MAX_LISTENERS};
 use super::leg::{Leg, Outlets};
 use super::net::{BATCH, Batch, PACKET_BYTES, Poller, Waker};
@@ -377,12 +377,19 @@ impl MediaThread {
     /// Gives a packet to its leg, and what the leg makes of it to all who hear the leg. `room`: to open it in.
     pub(super) fn hear(&mut self, index: usize, now: Time, source: SocketAddr, bytes: &[u8], room: &mut [u8]) {
         let Some(leg) = self.legs.get_mut(index).and_then(Option::as_deref_mut) else { return };
-        if let Some((head, payload)) = leg.hear(now, source, bytes, room, &mut self.parts.outlets) {
-            for place in 0..MAX_LISTENERS {
-                let listener = self.legs.get(index).and_then(Option::as_deref).and_then(|leg| leg.listener(head.kind, place));
-                let Some(listener) = listener else { return };
-                self.pass_on(now, listener, &head, payload);
-            }
+        let Some((head, payload)) = leg.hear(now, source, bytes, room, &mut self.parts.outlets) else { return };
+        self.tell_listeners(now, index, &head, payload);
+        let leg = self.legs.get_mut(index).and_then(Option::as_deref_mut);
+        if let Some(event) = leg.and_then(Leg::take_heard_key) {
+            self.tell_listeners(now, index, &FrameHead { kind: FrameKind::Key(event), ..head }, &[]);
+        }
+    }
+
+    fn tell_listeners(&mut self, now: Time, index: usize, head: &FrameHead, payload: &[u8]) {
+        for place in 0..MAX_LISTENERS {
+            let listener = self.legs.get(index).and_then(Option::as_deref).and_then(|leg| leg.listener(head.kind, place));
+            let Some(listener) = listener else { return };
+            self.pass_on(now, listener, head, payload);
         }
     }
 

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::command::{PlayKind, RemoteMedia};
 use super::keys::{Step, Tone};
 use super::leg::{Leg, Outlets};
 use super::wheel::PACKET;
-use crate::media::coder::MAX_CODED_BYTES;
-use crate::media::dtmf::TelephoneEvent;
+use crate::media::coder::{Encoder, MAX_CODED_BYTES};
+use crate::media::dtmf::{EventPacket, KeyTone, PressWriter, TelephoneEvent};
 use crate::media::outgoing::Source;
 use crate::media::sound::{Sound, SoundCoder};
 use crate::types::Time;
@@ -34,8 +36,9 @@ pub(super) enum Played {
     Ended,
 }
 
-/// Packets that tell the end of a key (RFC 4733 §2.5.1.4).
-const END_PACKETS: u16 = 3;
+const TURNS_A_SECOND: usize = 1000 / PACKET.as_millis() as usize;
+/// Samples of a turn at 16 kHz.
+const WIDEST_TURN_SAMPLES: usize = 16_000 / TURNS_A_SECOND;
 
 impl Leg {
     /// Begins a sound in place of whatever was playing or heard, and sends its first packet.
@@ -44,8 +47,10 @@ impl Leg {
         self.play = Some(Play { sound, repeat, kind, next: 0, turns: 0, sent: 0, coder: None });
         // What is mixed begins afresh after the sound: what waits now would be old by then.
         self.render = None;
-        let Some(remote) = self.reachable() else { return Played::On };
-        self.play_on(now, &remote, outlets)
+        match self.reachable() {
+            Some(remote) if !self.keys.are_busy() => self.play_on(now, &remote, outlets),
+            _ => Played::On,
+        }
     }
 
     /// Ends a sound, if there is one.
@@ -80,7 +85,10 @@ impl Leg {
     pub fn turn(&mut self, now: Time, outlets: &mut Outlets) -> Played {
         let Some(remote) = self.reachable() else { return Played::On };
         let step = self.keys.step(now);
-        let is_taken = step.is_some_and(|step| self.send_step(now, &remote, step));
+        let is_taken = step.is_some();
+        if let Some(step) = step {
+            self.send_step(now, &remote, step, outlets);
+        }
         if self.play.is_some() {
             return if is_taken { Played::On } else { self.play_on(now, &remote, outlets) };
         }
@@ -125,37 +133,90 @@ impl Leg {
     }
 }
 
+/// A key in the course of being pressed, as the far end takes keys.
+pub(super) enum Pressing {
+    Events { writer: PressWriter, sent: u16 },
+    Tone(Box<ToneOut>),
+}
+
+pub(super) struct ToneOut {
+    tone: KeyTone,
+    encoder: Encoder,
+    turns: u16,
+}
+
+impl Pressing {
+    fn new(tone: Tone, remote: &RemoteMedia) -> Option<Pressing> {
+        if let Some((_, clock_hz)) = remote.dtmf {
+            return Some(Pressing::Events { writer: PressWriter::new(tone.event, tone.volume, clock_hz), sent: 0 });
+        }
+        let key = KeyTone::new(tone.event, tone.volume, remote.codec.sample_hz())?;
+        Some(Pressing::Tone(Box::new(ToneOut { tone: key, encoder: Encoder::new(remote.codec), turns: 0 })))
+    }
+}
+
 impl Leg {
-    /// Sends one step of a key, and says whether it takes these 20 ms for itself.
-    fn send_step(&mut self, now: Time, remote: &RemoteMedia, step: Step) -> bool {
-        match (step, remote.dtmf) {
-            (Step::Down(tone), Some((payload_type, clock_hz))) => {
-                self.send_event(now, remote, tone, payload_type, clock_hz);
-                true
+    /// Sends one step of a key, or of the silence after it. Nothing else is heard meanwhile.
+    fn send_step(&mut self, now: Time, remote: &RemoteMedia, step: Step, outlets: &mut Outlets) {
+        if let Step::Down(tone) = step
+            && tone.turn == 1
+        {
+            self.pressing = Pressing::new(tone, remote);
+            self.presses = self.presses.wrapping_add(1);
+        }
+        match self.pressing.take() {
+            Some(Pressing::Events { mut writer, mut sent }) => {
+                let packets = match step {
+                    Step::Down(tone) if tone.has_news => writer.down(tone.is_last),
+                    Step::Down(_) => SmallVec::new(),
+                    Step::Pause => writer.repeat().into_iter().collect(),
+                };
+                for packet in packets {
+                    sent = sent.wrapping_add(1);
+                    self.send_event(now, remote, packet, sent);
+                }
+                self.pressing = Some(Pressing::Events { writer, sent });
             }
-            // The pause between two events needs no silence: the audio goes on in it.
-            (Step::Pause, Some(_)) => false,
-            (_, None) => false,
+            Some(Pressing::Tone(mut out)) => {
+                self.send_tone(now, remote, step, &mut out, outlets);
+                self.pressing = Some(Pressing::Tone(out));
+            }
+            None => {}
+        }
+        if !self.keys.are_busy() {
+            self.pressing = None;
         }
     }
 
-    fn send_event(&mut self, now: Time, remote: &RemoteMedia, tone: Tone, payload_type: u8, clock_hz: u32) {
-        let Some(news) = tone.news.filter(|_| remote.receives) else { return };
-        let duration = u16::try_from(tone.steps.saturating_mul(step_of(clock_hz))).unwrap_or(u16::MAX);
-        let event = TelephoneEvent { event: tone.event, is_end: tone.is_last, volume: tone.volume, duration };
-        let packets = if tone.is_last { END_PACKETS } else { 1 };
-        for copy in 0..packets {
-            // All packets of a press have the time of its beginning.
-            let sequence = (news as u16).wrapping_add(copy);
-            let source = Source::Key { press: tone.press };
-            if let Some(place) = self.out.place(now, source, sequence, 0) {
-                self.send(place, payload_type, &event.to_bytes());
-            }
+    fn send_event(&mut self, now: Time, remote: &RemoteMedia, packet: EventPacket, sent: u16) {
+        let Some((payload_type, _)) = remote.dtmf.filter(|_| remote.receives) else { return };
+        // All packets of a press have the time of its beginning.
+        if let Some(mut place) = self.out.place(now, Source::Key { press: self.presses }, sent, packet.after) {
+            place.marker = packet.marker;
+            self.send(place, payload_type, &packet.event.to_bytes());
+        }
+    }
+
+    fn send_tone(&mut self, now: Time, remote: &RemoteMedia, step: Step, out: &mut ToneOut, outlets: &mut Outlets) {
+        let (mut samples, mut coded) = ([0; WIDEST_TURN_SAMPLES], [0; MAX_CODED_BYTES]);
+        let Some(samples) = samples.get_mut(..remote.codec.sample_hz() as usize / TURNS_A_SECOND) else { return };
+        if let Step::Down(tone) = step {
+            out.tone.fill(samples, tone.is_last);
+        }
+        let len = out.encoder.encode(samples, &mut coded);
+        out.turns = out.turns.wrapping_add(1);
+        let timestamp = u32::from(out.turns) * step_of(remote.codec.clock_hz());
+        if !remote.receives {
+            return;
+        }
+        if let Some(place) = self.out.place(now, Source::Key { press: self.presses }, out.turns, timestamp) {
+            // No tap hears it: keys may be a card's number.
+            self.send_audio(now, place, remote, coded.get(..len).unwrap_or(&[]), false, outlets);
         }
     }
 }
 
 /// 20 ms in RTP time.
 fn step_of(clock_hz: u32) -> u32 {
-    clock_hz / (1000 / PACKET.as_millis() as u32)
+    clock_hz / TURNS_A_SECOND as u32
 }

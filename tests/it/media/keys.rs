@@ -1,7 +1,7 @@
 //! Keys: over codecs with different clocks, through a mix, told by signalling, and never to those who only listen.
 
 use perezvon::media::codec::Codec::{self, G722, Opus, Pcma};
-use perezvon::media::dtmf::{DigitReader, TelephoneEvent};
+use perezvon::media::dtmf::{DigitReader, KeyTone, TelephoneEvent, ToneDetector};
 use perezvon::relay::{MediaCommand, MediaEvent};
 
 use super::party::{Party, loudness, talk};
@@ -141,4 +141,85 @@ fn a_digit_told_by_signalling_is_pressed_once_for_the_far_end() {
         b.party.assert_hears(20, 700.0, &[1100.0]);
         assert!(a.party.received.iter().all(|packet| packet.header.payload_type == codec.payload_type()), "it takes no keys");
     }
+}
+
+/// A party that sends keys as tones, and hears them so.
+fn line_with_tones(rig: &Rig, thread: u64, codec: Codec, hz: f32) -> Line {
+    let mut line = rig.open(thread, codec, hz);
+    line.party.dtmf_inband = true;
+    rig.connect(&line);
+    line
+}
+
+/// Sends keys as tones, 100 ms each with as much silence, while the others talk.
+fn press_as_tones(party: &mut Party, others: &mut [&mut Party], keys: &str) {
+    for digit in keys.chars() {
+        let rate = party.codec.sample_hz();
+        let mut tone = KeyTone::new(TelephoneEvent::event_of(digit).unwrap(), 8, rate).unwrap();
+        for step in 0..10 {
+            let mut samples = vec![0; rate as usize / 50];
+            if step < 5 {
+                tone.fill(&mut samples, step == 4);
+            }
+            party.send_samples(&samples);
+            talk(others, 1);
+            party.listen();
+        }
+    }
+}
+
+/// The keys that are heard in what a party received.
+fn tones_at(party: &Party) -> String {
+    let heard = party.heard(party.received.len());
+    let mut detector = ToneDetector::default();
+    heard.chunks(160).flat_map(|piece| detector.hear(piece)).collect()
+}
+
+#[test]
+fn a_party_without_telephone_events_hears_keys_as_tones_if_its_policy_says_so() {
+    for codecs in [[Pcma, Pcma], [Opus, Pcma], [Pcma, Opus], [Opus, Opus]] {
+        let rig = Rig::new(3);
+        let mut a = line_with_keys(&rig, 0, codecs[0], 500.0);
+        let mut b = line_with_tones(&rig, 1, codecs[1], 1100.0);
+        rig.bridge(&a, &b);
+        talk(&mut [&mut a.party, &mut b.party], 20);
+        press_in_time(&mut [&mut a.party, &mut b.party], "12*#");
+        for digit in "90".chars() {
+            rig.command(MediaCommand::SendDigit { media: b.id, digit });
+        }
+        talk(&mut [&mut a.party, &mut b.party], 60);
+        assert_eq!(tones_at(&b.party), "12*#90", "{codecs:?}");
+        assert!(b.party.received.iter().all(|packet| packet.header.payload_type == codecs[1].payload_type()));
+        b.party.assert_one_stream();
+    }
+}
+
+#[test]
+fn keys_sent_as_tones_are_told_and_pressed_for_the_other_side_if_the_policy_says_so() {
+    for codecs in [[Pcma, Pcma], [Opus, Pcma], [G722, Opus]] {
+        let rig = Rig::new(3);
+        let mut a = line_with_tones(&rig, 0, codecs[0], 500.0);
+        let mut b = line_with_keys(&rig, 1, codecs[1], 1100.0);
+        let mut supervisor = line_with_keys(&rig, 2, Pcma, 1700.0);
+        rig.bridge(&a, &b);
+        rig.command(MediaCommand::Hear { media: supervisor.id, sources: vec![a.id, b.id] });
+        talk(&mut [&mut a.party, &mut b.party, &mut supervisor.party], 20);
+        press_as_tones(&mut a.party, &mut [&mut b.party, &mut supervisor.party], "1470#");
+        talk(&mut [&mut a.party, &mut b.party, &mut supervisor.party], 30);
+        assert_eq!(keys_told(&rig, &a), "1470#", "{codecs:?}");
+        assert_eq!(keys_at(&b.party), "1470#", "{codecs:?}");
+        assert_eq!(keys_at(&supervisor.party), "");
+        b.party.assert_one_stream();
+    }
+}
+
+#[test]
+fn tones_of_a_party_whose_policy_does_not_ask_for_them_are_only_audio() {
+    let rig = Rig::new(1);
+    let (mut a, mut b) = (rig.line(0, Pcma, 500.0), line_with_keys(&rig, 0, Pcma, 1100.0));
+    rig.bridge(&a, &b);
+    press_as_tones(&mut a.party, &mut [&mut b.party], "12");
+    assert_eq!(keys_told(&rig, &a), "");
+    assert_eq!(keys_at(&b.party), "");
+    assert_eq!(tones_at(&b.party), "12");
 }
