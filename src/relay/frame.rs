@@ -15,6 +15,8 @@ pub(super) enum FrameKind {
     Audio(Codec),
     /// RFC 4733.
     TelephoneEvent(HeardEvent),
+    /// A key that was heard as a tone in the audio, by its event number; without a payload.
+    Key(u8),
 }
 
 /// What the source knows of a telephone-event packet beside its bytes.

@@ -1,6 +1,6 @@
 //! Keys that we press ourselves for one far end: digits that came another way, and presses of a source whose packets cannot
 //! be passed on as they are (another clock, audio that is mixed). One after another, each once, in steps of 20 ms; whether
-//! a step becomes a telephone-event or a tone is the caller's business (`speech`). Plain values.
+//! a step becomes a telephone-event or a tone is the caller's business (`turn`). Plain values.
 
 use std::collections::VecDeque;
 
@@ -30,8 +30,6 @@ pub(super) struct Keys {
     now: Option<Sending>,
     /// Steps of silence that are still due.
     pause: u32,
-    /// Presses begun so far.
-    count: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +66,6 @@ pub(super) struct Tone {
     /// RFC 4733 §3.2, 0 to 15.
     pub event: u8,
     pub volume: u8,
-    /// Counts the presses of the leg.
-    pub press: u32,
     /// Turns of this press, from 1.
     pub turn: u32,
     /// The key is known to have been down for another step. A tone sounds on even when it is not; events wait.
@@ -120,10 +116,7 @@ impl Keys {
         }
         let mut sending = match self.now.take() {
             Some(sending) => sending,
-            None => {
-                self.count = self.count.wrapping_add(1);
-                Sending { press: self.waiting.pop_front()?, told: 0, turns: 0 }
-            }
+            None => Sending { press: self.waiting.pop_front()?, told: 0, turns: 0 },
         };
         sending.turns += 1;
         let press = &mut sending.press;
@@ -138,7 +131,7 @@ impl Keys {
         let has_news = press.has_ended || sending.told + 1 < press.steps;
         sending.told += u32::from(has_news);
         let is_last = press.has_ended && sending.told >= whole;
-        let tone = Tone { event: press.event, volume: press.volume, press: self.count, turn: sending.turns, has_news, is_last };
+        let tone = Tone { event: press.event, volume: press.volume, turn: sending.turns, has_news, is_last };
         if is_last {
             self.pause = PAUSE_STEPS;
         } else {

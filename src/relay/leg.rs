@@ -417,7 +417,7 @@ impl Leg {
     pub fn listener(&self, kind: FrameKind, place: usize) -> Option<MediaId> {
         match kind {
             FrameKind::Audio(_) => self.ties.listeners.get(place).copied(),
-            FrameKind::TelephoneEvent(_) => self.ties.keys_to.filter(|_| place == 0),
+            FrameKind::TelephoneEvent(_) | FrameKind::Key(_) => self.ties.keys_to.filter(|_| place == 0),
         }
     }
 

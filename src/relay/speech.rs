@@ -35,6 +35,12 @@ impl Leg {
         match head.kind {
             FrameKind::Audio(codec) => self.say_audio(now, head, codec, payload, &remote, outlets),
             FrameKind::TelephoneEvent(heard) => self.say_event(now, head, heard, payload, &remote),
+            FrameKind::Key(event) => {
+                // Who has no telephone-event hears the tone itself.
+                if remote.dtmf.is_some() {
+                    self.keys.press(now, event);
+                }
+            }
         }
     }
 
