@@ -41,13 +41,15 @@ pub struct Offer {
     pub far_end: FarEnd,
     /// Those that we know, in the offerer's order.
     pub codecs: Vec<Codec>,
+    /// It takes comfort noise (RFC 3389).
+    pub comfort_noise: bool,
 }
 
 impl Offer {
     /// `None` when it cannot be read.
     pub fn read(offer: &[u8]) -> Option<Offer> {
         let session = Session::parse(std::str::from_utf8(offer).ok()?).ok()?;
-        Some(Offer { far_end: session.far_end(), codecs: session.audio_codecs() })
+        Some(Offer { far_end: session.far_end(), codecs: session.audio_codecs(), comfort_noise: session.takes_comfort_noise() })
     }
 }
 

@@ -117,6 +117,9 @@ pub struct RemoteMedia {
     /// Only without telephone-event: keys are sent to the leg as tones in its audio, and tones in its audio are keys. Else no
     /// digits are sent to such a leg.
     pub dtmf_inband: bool,
+    /// The payload type of comfort noise (RFC 3389), when the leg has it: it is passed on between legs that both do and
+    /// dropped at others. It is never in a tap, so that a recording has silence there.
+    pub comfort_noise: Option<u8>,
     /// The far end sends to us. When false its audio is not bridged and its silence is not reported.
     pub sends: bool,
     /// The far end receives from us. When false nothing but RTCP is sent.
@@ -136,6 +139,7 @@ impl RemoteMedia {
             other_formats: Vec::new(),
             dtmf: None,
             dtmf_inband: false,
+            comfort_noise: None,
             sends: true,
             receives: true,
             secure: Secure::None,

@@ -13,6 +13,8 @@ pub(super) const CROSSING_FRAMES: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrameKind {
     Audio(Codec),
+    /// RFC 3389: how silence sounds at the other side, from one who does not send it.
+    ComfortNoise,
     /// RFC 4733.
     TelephoneEvent(HeardEvent),
     /// A key that was heard as a tone in the audio, by its event number; without a payload.

@@ -275,6 +275,9 @@ impl Leg {
             }
             return Some(FrameKind::TelephoneEvent(HeardEvent { clock_hz, is_first: digit.is_some() }));
         }
+        if remote.comfort_noise == Some(header.payload_type) {
+            return Some(FrameKind::ComfortNoise).filter(|_| (1..=MAX_PAYLOAD_BYTES).contains(&packet.payload.len()));
+        }
         let agreed = (remote.payload_type == header.payload_type).then_some(remote.codec);
         let codec = agreed.or_else(|| other_format(remote, header.payload_type));
         let Some(codec) = codec.filter(|_| packet.payload.len() <= MAX_PAYLOAD_BYTES) else {
@@ -416,7 +419,7 @@ impl Leg {
     /// Who hears a frame of this kind: one after another, `None` after the last. Keys go to the bridged leg alone.
     pub fn listener(&self, kind: FrameKind, place: usize) -> Option<MediaId> {
         match kind {
-            FrameKind::Audio(_) => self.ties.listeners.get(place).copied(),
+            FrameKind::Audio(_) | FrameKind::ComfortNoise => self.ties.listeners.get(place).copied(),
             FrameKind::TelephoneEvent(_) | FrameKind::Key(_) => self.ties.keys_to.filter(|_| place == 0),
         }
     }

@@ -34,6 +34,7 @@ impl Leg {
         }
         match head.kind {
             FrameKind::Audio(codec) => self.say_audio(now, head, codec, payload, &remote, outlets),
+            FrameKind::ComfortNoise => self.say_noise(now, head, payload, &remote),
             FrameKind::TelephoneEvent(heard) => self.say_event(now, head, heard, payload, &remote),
             FrameKind::Key(event) => {
                 // Who has no telephone-event hears the tone itself.
@@ -77,6 +78,14 @@ impl Leg {
         audio.copy_from_slice(payload);
         codec.transcode(remote.codec, audio);
         self.send_audio(now, place, remote, audio, true, outlets);
+    }
+
+    /// Passes comfort noise on as it is if the far end agreed to it and hears nobody else; a mix has silence of its own.
+    fn say_noise(&mut self, now: Time, head: &FrameHead, payload: &[u8], remote: &RemoteMedia) {
+        let passes = self.ties.sources.len() == 1 && self.render.is_none() && !self.keys.are_busy();
+        let Some(payload_type) = remote.comfort_noise.filter(|_| passes && remote.codec.is_g711()) else { return };
+        let Some(place) = self.out.place(now, source_of(head), head.sequence, head.timestamp) else { return };
+        self.send(place, payload_type, payload);
     }
 
     /// Passes a telephone-event on as it is if the far end counts time as the source does; else the key is pressed anew.

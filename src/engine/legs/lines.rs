@@ -17,6 +17,7 @@ impl Legs {
     /// Gives the leg a line of that kind towards `far`. A second time: the same ports with a new session.
     pub(super) fn open_line(&mut self, id: LegId, kind: Offered, far: IpAddr) -> Result<(), LegFailure> {
         let codecs = self.codecs_for(id);
+        let comfort_noise = self.others_take_comfort_noise(id);
         let Some(leg) = self.legs.get(&id) else { return Err(LegFailure::Unreachable) };
         let known = leg.lines.iter().find(|line| line.kind == kind).and_then(|line| line.ports);
         let line = match kind {
@@ -29,6 +30,7 @@ impl Legs {
                 self.phone_line(leg, ports, far, &codecs)
             }
         };
+        let line = Line { session: line.session.with_comfort_noise(comfort_noise), ..line };
         self.house.calls.attach_media(line.media, self.inbox.clone(), id);
         let Some(leg) = self.legs.get_mut(&id) else { return Err(LegFailure::Unreachable) };
         let fallback = line.session.without_srtp().map(|session| Line { kind: Offered::Fallback, session, ..line });
@@ -81,6 +83,15 @@ impl Legs {
     pub(super) fn spoken_codec(&self, but: LegId) -> Option<Codec> {
         let others = self.legs.iter().filter(|(id, _)| **id != but).map(|(_, leg)| leg);
         others.filter(|leg| leg.remote().is_some()).min_by_key(|leg| leg.began)?.remote().map(|remote| remote.codec)
+    }
+
+    /// Whether comfort noise of this leg can be passed on: another of the call has agreed to it, or offers it.
+    fn others_take_comfort_noise(&self, but: LegId) -> bool {
+        let takes = |leg: &Leg| match leg.remote() {
+            Some(remote) => remote.comfort_noise.is_some(),
+            None => leg.offer.as_ref().and_then(|offer| Offer::read(offer)).is_some_and(|offer| offer.comfort_noise),
+        };
+        self.legs.iter().any(|(id, leg)| *id != but && takes(leg))
     }
 
     /// Tells the media thread where the far end is now.
@@ -159,6 +170,7 @@ fn remote_media(remote: &RemoteMedia) -> relay::RemoteMedia {
         other_formats: remote.others.clone(),
         dtmf: remote.dtmf.map(|dtmf| (dtmf.payload_type, dtmf.clock_hz)),
         dtmf_inband: false,
+        comfort_noise: remote.comfort_noise,
         sends: remote.sends(),
         receives: remote.receives(),
         secure: match &remote.protection {

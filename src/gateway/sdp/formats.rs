@@ -21,7 +21,7 @@ pub struct Dtmf {
 const OUR_DTMF: [Dtmf; 2] = [Dtmf { payload_type: 101, clock_hz: Codec::CLOCK_HZ }, Dtmf { payload_type: 110, clock_hz: 48_000 }];
 
 /// RFC 3551 §6: comfort noise at 8 kHz.
-const COMFORT_NOISE: u8 = 13;
+pub(super) const COMFORT_NOISE: u8 = 13;
 
 /// The numbers in use between the two ends. A dialog never gives a number a second meaning (RFC 3264 §8.3.2), so what a
 /// description of theirs has named stays named.

@@ -46,4 +46,10 @@ impl Session {
         let audio = self.media.iter().find(|media| remote::profile_of(media).is_some());
         audio.map(|audio| formats::codecs(audio).map(|format| format.codec).collect()).unwrap_or_default()
     }
+
+    /// Its first usable audio stream names comfort noise (RFC 3389) beside G.711.
+    pub fn takes_comfort_noise(&self) -> bool {
+        let audio = self.media.iter().find(|media| remote::profile_of(media).is_some());
+        audio.is_some_and(|audio| formats::codecs(audio).any(|format| formats::comfort_noise_for(audio, format.codec).is_some()))
+    }
 }

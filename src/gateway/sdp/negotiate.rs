@@ -90,6 +90,7 @@ pub struct MediaSession {
     numbers: Numbers,
     rtcp_mux: bool,
     dtls_role: Option<DtlsRole>,
+    offers_comfort_noise: bool,
 }
 
 impl MediaSession {
@@ -107,6 +108,12 @@ impl MediaSession {
     /// Protected by keys in the SDP, as the policy says. The keys grow from `seed`, which must be unguessable.
     pub fn with_srtp(self, srtp: Srtp, seed: [u8; 32]) -> MediaSession {
         MediaSession { srtp, keys: Keys::from(seed), ..self }
+    }
+
+    /// With comfort noise (RFC 3389) in its offers, or without. Only where somebody on the other side of the call takes it:
+    /// whoever may send it falls silent between words, and who does not know it would hear holes.
+    pub fn with_comfort_noise(self, offers_comfort_noise: bool) -> MediaSession {
+        MediaSession { offers_comfort_noise, ..self }
     }
 
     /// The same without protection, for a far end that has refused an optional one; `None` when it is required or was not
@@ -135,6 +142,7 @@ impl MediaSession {
             numbers: Numbers::default(),
             rtcp_mux: false,
             dtls_role: None,
+            offers_comfort_noise: false,
         }
     }
 
@@ -204,7 +212,8 @@ impl MediaSession {
             local: &self.local,
             formats: &formats,
             dtmf: &dtmf,
-            comfort_noise: None,
+            comfort_noise: Some(formats::COMFORT_NOISE)
+                .filter(|_| self.offers_comfort_noise && codecs.iter().any(|codec| codec.is_g711())),
             cryptos: &cryptos,
             direction,
             rtcp_mux: self.rtcp_mux,
@@ -239,7 +248,10 @@ impl MediaSession {
                 (dtls_protection(browser, we_are), Some(we_are), None)
             }
         };
-        let remote = RemoteMedia { others, ..remote::remote_media(&answer, media, chosen, protection)? };
+        let remote = remote::remote_media(&answer, media, chosen, protection)?;
+        // An answer may name only what was offered.
+        let comfort_noise = remote.comfort_noise.filter(|_| self.offers_comfort_noise);
+        let remote = RemoteMedia { others, comfort_noise, ..remote };
         self.keys.agreed = agreed;
         self.dtls_role = role;
         self.agree(media, &remote);

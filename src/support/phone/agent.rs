@@ -248,7 +248,9 @@ impl Agent {
             flow,
             cseq: if is_ours { 1 } else { 0 },
             invite: call.invite.clone(),
-            media: MediaSession::new(rand::random(), talk.local, &self.setup.codecs).with_srtp(self.setup.srtp, rand::random()),
+            media: MediaSession::new(rand::random(), talk.local, &self.setup.codecs)
+                .with_srtp(self.setup.srtp, rand::random())
+                .with_comfort_noise(self.setup.comfort_noise),
             talk,
             next_talk: None,
             profile: self.setup.profile,

@@ -34,6 +34,8 @@ pub struct Heard {
     pub packets_sent: u64,
     /// When each packet of sound came; as many as the samples can hold.
     pub arrivals: Vec<Time>,
+    /// Packets of comfort noise.
+    pub comfort_noises: u64,
     /// Keys that the other side pressed.
     pub digits: String,
 }
@@ -128,6 +130,11 @@ impl Ear {
 
     pub(super) fn hear(&self, at: Time, codec: Codec, packet: &RtpPacket) {
         self.with(|inside| inside.hear(at, codec, packet));
+        self.news.send_modify(|packets| *packets += 1);
+    }
+
+    pub(super) fn hear_comfort_noise(&self) {
+        self.with(|inside| inside.heard.comfort_noises += 1);
         self.news.send_modify(|packets| *packets += 1);
     }
 

@@ -51,6 +51,8 @@ pub struct PhoneSetup {
     pub srtp: Srtp,
     /// The only kind of protection that it knows; all when `None`.
     pub profile: Option<Profile>,
+    /// Names comfort noise in its offers.
+    pub comfort_noise: bool,
 }
 
 impl PhoneSetup {
@@ -68,6 +70,7 @@ impl PhoneSetup {
             says: Says::Nothing,
             srtp: Srtp::Off,
             profile: None,
+            comfort_noise: false,
         }
     }
 }

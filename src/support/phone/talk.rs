@@ -34,6 +34,8 @@ pub enum Says {
     Tone { hz: f32 },
     /// Phrases and pauses, like a person.
     Voice { seed: u64 },
+    /// Comfort noise in place of silence, where it was agreed.
+    Hush,
     /// These samples, 8,000 a second, once; then silence.
     Samples(Arc<[i16]>),
 }
@@ -59,7 +61,7 @@ impl Says {
 
     fn samples(&self) -> Box<dyn Iterator<Item = i16> + Send> {
         match self.clone() {
-            Says::Nothing => Box::new(std::iter::empty()),
+            Says::Nothing | Says::Hush => Box::new(std::iter::empty()),
             Says::Tone { hz } => Box::new(Sine::new(hz, 8000, 8000)),
             Says::Voice { seed } => Box::new(Babble::new(seed)),
             Says::Samples(samples) => Box::new((0..samples.len()).map(move |index| samples[index])),
@@ -96,6 +98,7 @@ impl Talk {
             socket: socket.clone(),
             ear: ear.clone(),
             samples: says.samples(),
+            is_hushed: matches!(says, Says::Hush),
             pressed,
             key: None,
             coder: MouthCoder::new(Codec::Pcma),
@@ -195,6 +198,7 @@ struct Mouth {
     socket: Arc<UdpSocket>,
     ear: SharedEar,
     samples: Box<dyn Iterator<Item = i16> + Send>,
+    is_hushed: bool,
     pressed: mpsc::Receiver<char>,
     key: Option<Key>,
     coder: MouthCoder,
@@ -248,6 +252,12 @@ impl Mouth {
                     self.key = None;
                 }
             }
+            _ if self.is_hushed && to.comfort_noise.is_some() => {
+                let header = RtpHeader { payload_type: to.comfort_noise.unwrap_or_default(), ..audio };
+                packet.extend_from_slice(&header.to_bytes());
+                // RFC 3389 §3.1: the level in -dBov; no spectrum.
+                packet.push(60);
+            }
             _ => {
                 packet.extend_from_slice(&audio.to_bytes());
                 if self.coder.encoder.codec() != to.codec {
@@ -294,6 +304,7 @@ async fn listen(
         match read.header.payload_type {
             payload_type if payload_type == known.payload_type => ear.hear(clock::now(), known.codec, &read),
             payload_type if known.dtmf.is_some_and(|dtmf| dtmf.payload_type == payload_type) => ear.hear_event(&read),
+            payload_type if Some(payload_type) == known.comfort_noise => ear.hear_comfort_noise(),
             _ => {}
         }
     }

@@ -38,6 +38,7 @@ pub struct Party {
     pub sequence: u16,
     pub timestamp: u32,
     pub is_muted: bool,
+    pub takes_comfort_noise: bool,
     pub sent: usize,
     /// Payloads of the audio it sent, losses included.
     pub said: Vec<Vec<u8>>,
@@ -75,6 +76,7 @@ impl Party {
             sequence: rand::random(),
             timestamp: rand::random(),
             is_muted: false,
+            takes_comfort_noise: false,
             sent: 0,
             said: Vec::new(),
             received: Vec::new(),
@@ -92,6 +94,7 @@ impl Party {
             payload_type: self.payload_type,
             dtmf: self.dtmf_payload_type.map(|payload_type| (payload_type, self.dtmf_clock_hz)),
             dtmf_inband: self.dtmf_inband,
+            comfort_noise: self.takes_comfort_noise.then_some(13),
             ..RemoteMedia::new(self.socket.local_addr().unwrap(), self.codec)
         }
     }
@@ -137,6 +140,12 @@ impl Party {
         self.spoken_s += samples as f64 / rate;
         let angle = |index: usize| (begin + index as f64 / rate) * f64::from(self.hz) * std::f64::consts::TAU;
         (0..samples).map(|index| (angle(index).sin() * f64::from(TONE_AMPLITUDE)) as i16).collect()
+    }
+
+    /// Falls silent for one packet's time, with a word on how the silence sounds.
+    pub fn send_comfort_noise(&mut self) {
+        self.send(13, self.timestamp, &[60, 1, 2]);
+        self.timestamp = self.timestamp.wrapping_add(160);
     }
 
     /// Presses a key for `packets` packets and lets it go, at once instead of in time.

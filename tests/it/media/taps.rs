@@ -128,3 +128,41 @@ fn a_tap_ends_with_untap_and_a_new_key_ends_the_old_one() {
     }
     assert_eq!(of(1).len() + of(2).len(), frames.len());
 }
+
+#[test]
+fn comfort_noise_passes_between_those_who_agreed_to_it_and_is_silence_in_the_tap() {
+    for agreed in [[true, true], [true, false], [false, true]] {
+        let rig = Rig::new(1);
+        let mut client = rig.open(0, Pcmu, 700.0);
+        let mut agent = rig.open(0, Pcma, 1100.0);
+        for (line, takes) in [&mut client, &mut agent].into_iter().zip(agreed) {
+            line.party.takes_comfort_noise = takes;
+            rig.connect(line);
+        }
+        rig.command(MediaCommand::Tap { media: client.id, key: 42 });
+        rig.bridge(&client, &agent);
+        talk(&mut [&mut client.party, &mut agent.party], 5);
+        for _ in 0..5 {
+            client.party.send_comfort_noise();
+            agent.party.send_comfort_noise();
+        }
+        talk(&mut [&mut client.party, &mut agent.party], 5);
+        let passed = if agreed == [true, true] { 5 } else { 0 };
+        listen_until(&mut [&mut client.party, &mut agent.party], 10 + passed);
+        for party in [&client.party, &agent.party] {
+            let noises: Vec<_> = party.received.iter().filter(|packet| packet.header.payload_type == 13).collect();
+            assert_eq!((noises.len(), party.received.len()), (passed, 10 + passed), "{agreed:?}");
+            assert!(noises.iter().all(|packet| packet.payload == [60, 1, 2]), "as it came");
+            let (first, last) = (&party.received[0].header, &party.received.last().unwrap().header);
+            assert_eq!(last.timestamp.wrapping_sub(first.timestamp), 14 * 160, "the time of the silence has passed");
+            assert_eq!(last.ssrc, first.ssrc);
+        }
+        rig.close(client.id);
+        let frames = rig.tapped();
+        for side in [Channel::Left, Channel::Right] {
+            let audio = channel(&frames, side);
+            assert_eq!(audio.len(), 10, "{agreed:?}");
+            assert_eq!(audio[9].timestamp.wrapping_sub(audio[0].timestamp), 14 * 160);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use perezvon::support::phone::{Answering, Ended, Phone, PhoneCall, PhoneSetup};
+use perezvon::support::phone::{Answering, Ended, Phone, PhoneCall, PhoneSetup, Says};
 use serde_json::{Value, json};
 
 use crate::support::ears;
@@ -433,4 +433,36 @@ async fn a_trunk_starts_no_more_calls_a_second_than_it_may_in_either_direction()
     let metrics = reqwest::get(format!("http://{}/metrics", office.server.http)).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("perezvon_trunk_too_fast_total{trunk=\"narrow\"}"), "{metrics}");
     assert!(metrics.contains("perezvon_calls_ended_total{cause=\"trunk_failed\"} 1"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comfort_noise_that_both_sides_take_reaches_both_and_is_silence_in_the_recording() {
+    let number = "[[number]]\nnumber = \"+74951234568\"\nto = \"extension:1000\"\n";
+    let mut office = Office::open(1, number, "").await;
+    let hush = |setup: PhoneSetup| Phone::switch_on(PhoneSetup { says: Says::Hush, comfort_noise: true, ..setup }).unwrap();
+    office.agents[0] = hush(office.desk_phone(0));
+    office.agents[0].register(Duration::from_secs(300)).await.unwrap();
+    // Takes the carrier's port: the old phone goes first.
+    let carrier =
+        PhoneSetup { local: ([127, 0, 0, 1], office.carrier).into(), ..PhoneSetup::new(office.server.sip, "79160000001", "") };
+    drop(std::mem::replace(&mut office.client, Phone::switch_on(PhoneSetup::new(office.server.sip, "x", "")).unwrap()));
+    let client = loop {
+        let setup = PhoneSetup { says: Says::Hush, comfort_noise: true, ..carrier.clone() };
+        if let Ok(phone) = Phone::switch_on(setup) {
+            break phone;
+        }
+        tokio::task::yield_now().await;
+    };
+    let calling = client.dial("74951234568").await.unwrap();
+    let called = office.rings_at(0).await;
+    called.answer().await.unwrap();
+    for call in [&calling, &called] {
+        call.hears(SOON, |heard| heard.comfort_noises >= 50).await.unwrap();
+        assert_eq!(call.heard().loud_ms(), 0);
+    }
+    called.hang_up().await.unwrap();
+    let events = office.until_ended().await;
+    let (view, _, left, right) = office.recording_of(ended(&events)["id"].as_str().unwrap()).await;
+    assert!(view["duration_ms"].as_u64().unwrap() >= 900 && view["gaps"] == serde_json::json!([]), "{view}");
+    assert!(left.iter().chain(&right).all(|sample| *sample == 0));
 }

@@ -217,3 +217,21 @@ fn a_new_offer_keeps_streams_and_payload_types() {
     let answer = phone("m=video 0 RTP/AVP 96\nm=audio 4000 RTP/AVPF 97\na=rtpmap:97 PCMU/8000\na=recvonly");
     assert_eq!(leg.accept_answer(&answer).unwrap().direction, Direction::RecvOnly);
 }
+
+#[test]
+fn comfort_noise_is_offered_where_it_is_wanted_and_agreed_where_both_name_it() {
+    for (answer, offers, expected) in [
+        ("m=audio 4000 RTP/AVP 8 13\na=rtpmap:13 CN/8000", true, Some(13)),
+        ("m=audio 4000 RTP/AVP 8 13", true, Some(13)),
+        ("m=audio 4000 RTP/AVP 8 13", false, None),
+        ("m=audio 4000 RTP/AVP 8", true, None),
+    ] {
+        assert_eq!(Session::parse(&phone(answer)).unwrap().takes_comfort_noise(), answer.contains(" 13"), "{answer}");
+        let mut leg = leg().with_comfort_noise(offers);
+        let offer = leg.offer(Direction::SendRecv);
+        assert_eq!(offer.contains("RTP/AVP 8 0 13 101\r\n") && offer.contains("a=rtpmap:13 CN/8000\r\n"), offers, "{offer}");
+        assert_eq!(leg.accept_answer(&phone(answer)).unwrap().comfort_noise, expected, "{answer}");
+    }
+    let mut wide = MediaSession::new(2, local(), &[Codec::G722]).with_comfort_noise(true);
+    assert!(!wide.offer(Direction::SendRecv).contains("CN/8000"), "it exists for G.711 only");
+}
