@@ -26,9 +26,9 @@ pub(super) async fn keep(house: &House, leg: ClosedLeg, stats: LegStats) {
 
 fn judge(leg: &ClosedLeg, stats: &LegStats) -> LegQuality {
     let one_way_ms = stats.round_trip_ms.map_or(0.0, |trip| f64::from(trip) / 2.0);
-    let score = |loss: f64, jitter_ms: f32| {
+    let score = |loss: f64, burst: f64, jitter_ms: f32| {
         let delay_ms = one_way_ms + EAR_MS + f64::from(jitter_ms);
-        let measured = Measured { loss, burst: 1.0, delay_ms, ..Measured::default() };
+        let measured = Measured { loss, burst, delay_ms, ..Measured::default() };
         leg.codec.map(|codec| round(emodel::score(emodel::rating(codec, measured))))
     };
     let was_heard = stats.packets_received > 0;
@@ -48,8 +48,8 @@ fn judge(leg: &ClosedLeg, stats: &LegStats) -> LegQuality {
         round_trip_ms: stats.round_trip_ms.map(|trip| round(trip.into())),
         source_changes: stats.source_changes,
         strangers_refused: stats.strangers_refused,
-        mos: score(stats.loss_ratio(), stats.jitter_ms).filter(|_| was_heard),
-        remote_mos: remote_loss.and_then(|loss| score(loss, stats.remote_jitter_ms.unwrap_or(0.0))),
+        mos: score(stats.loss_ratio(), stats.burst_ratio(), stats.jitter_ms).filter(|_| was_heard),
+        remote_mos: remote_loss.and_then(|loss| score(loss, 1.0, stats.remote_jitter_ms.unwrap_or(0.0))),
         trouble: trouble(leg, stats),
     }
 }

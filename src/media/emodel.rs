@@ -19,6 +19,9 @@ pub struct Measured {
 /// The basic quality of a digital telephone line without any impairment (G.107 table 2: 94.77 less what is always there).
 const BEST: f64 = 93.2;
 
+/// Losses that stand together even more count as this: the model was not tested beyond (G.107 §7.3).
+const MOST_BURST: f64 = 4.0;
+
 /// Robustness to loss of a codec whose losses are heard as silence (G.113 appendix I, G.711).
 const UNCONCEALED: f64 = 4.3;
 
@@ -37,7 +40,7 @@ fn impairment(codec: Codec, is_unconcealed: bool) -> (f64, f64) {
 pub fn rating(codec: Codec, measured: Measured) -> f64 {
     let (equipment, robustness) = impairment(codec, measured.is_unconcealed);
     let percent = measured.loss.clamp(0.0, 1.0) * 100.0;
-    let burst = measured.burst.max(1.0);
+    let burst = measured.burst.clamp(1.0, MOST_BURST);
     // G.107 §7.3.
     let loss = equipment + (95.0 - equipment) * percent / (percent / burst + robustness);
     let delay = measured.delay_ms.clamp(0.0, 10_000.0);

@@ -13,6 +13,7 @@
 
 use super::codec::Codec;
 use super::coder::{Decoder, MAX_PCM_SAMPLES};
+use super::comfort::{Comfort, ComfortNoise};
 use super::jitter::Jitter;
 use super::packets::{Kept, Packet, Packets};
 use super::playout::Playout;
@@ -26,7 +27,8 @@ pub enum Heard {
     Speech,
     /// At least half of it made up for a loss.
     Concealed,
-    /// Nothing was there to be heard: not begun, silence suppressed, or long gone. The samples are zeros.
+    /// Nothing was there to be heard: not begun, silence suppressed, or long gone. The samples are zeros, or the noise
+    /// that the sender described for his pauses.
     Silence,
 }
 
@@ -70,6 +72,9 @@ const MAX_LATE_IN_A_ROW: u32 = 15;
 const STRAGGLERS_US: i64 = 1_000_000;
 /// A mean square below this (RMS 60 of 32767) is a pause in speech.
 const QUIET: i64 = 3600;
+/// An Opus packet that is no longer carries no audio: its sender has gone over to saying nothing (RFC 6716 §3.1, RFC 7587
+/// §3.1.3).
+const MOST_DTX_BYTES: usize = 2;
 
 /// The numbers of the present stream.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +84,16 @@ struct Stream {
     /// The newest numbers, unwrapped.
     sequence: i64,
     timestamp: i64,
+}
+
+/// What a pause of the sender sounds like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Silence,
+    /// He described it (RFC 3389).
+    Noise,
+    /// The decoder knows (Opus).
+    Decoder,
 }
 
 /// Where in the stream the listener is.
@@ -108,6 +123,8 @@ pub struct Listening {
     rest: u32,
     made_up: usize,
     is_quiet: bool,
+    pause: Pause,
+    noise: ComfortNoise,
     /// The next packet decoded does not follow what was decoded last.
     is_broken: bool,
     /// The next packet needs a new decoder, whatever its codec.
@@ -125,8 +142,9 @@ impl std::fmt::Debug for Listening {
 impl Listening {
     /// Hears at `out_hz` samples a second: 8,000 or 16,000.
     pub fn new(out_hz: u32) -> Listening {
+        let out_hz = if out_hz == 16_000 { 16_000 } else { 8000 };
         Listening {
-            out_hz: if out_hz == 16_000 { 16_000 } else { 8000 },
+            out_hz,
             stream: None,
             former: None,
             jitter: Jitter::default(),
@@ -139,6 +157,8 @@ impl Listening {
             rest: 0,
             made_up: 0,
             is_quiet: true,
+            pause: Pause::Silence,
+            noise: ComfortNoise::new(out_hz, 1),
             is_broken: false,
             is_new_stream: true,
             late_in_a_row: 0,
@@ -148,6 +168,16 @@ impl Listening {
 
     /// Takes one audio packet, at the moment it came. Any order, any numbers, any payload.
     pub fn packet(&mut self, now: Time, ssrc: u32, sequence: u16, timestamp: u32, codec: Codec, payload: &[u8]) {
+        self.arrive(now, ssrc, sequence, timestamp, Some(codec), payload);
+    }
+
+    /// Takes one comfort-noise packet (RFC 3389): from its turn until audio follows, pauses sound as it says.
+    pub fn comfort_noise(&mut self, now: Time, ssrc: u32, sequence: u16, timestamp: u32, payload: &[u8]) {
+        self.arrive(now, ssrc, sequence, timestamp, None, payload);
+    }
+
+    fn arrive(&mut self, now: Time, ssrc: u32, sequence: u16, timestamp: u32, codec: Option<Codec>, payload: &[u8]) {
+        let clock_hz = codec.map_or(Codec::CLOCK_HZ, Codec::clock_hz);
         let now_us = micros_of(now);
         if self.former.is_some_and(|(former, since)| former == ssrc && now_us - since < STRAGGLERS_US) {
             self.stats.dropped_packets += 1;
@@ -156,13 +186,13 @@ impl Listening {
         let stream = match self.stream.map(|stream| (stream, stream.unwrap(sequence, timestamp))) {
             Some((stream, (sequence, timestamp)))
                 if stream.ssrc == ssrc
-                    && stream.clock_hz == codec.clock_hz()
+                    && stream.clock_hz == clock_hz
                     && (sequence - stream.sequence).abs() <= MAX_DROPOUT
                     && self.late_in_a_row < MAX_LATE_IN_A_ROW =>
             {
                 Stream { sequence, timestamp, ..stream }
             }
-            _ => self.begin_stream(now_us, ssrc, sequence, timestamp, codec.clock_hz()),
+            _ => self.begin_stream(now_us, ssrc, sequence, timestamp, clock_hz),
         };
         if self.stream.is_none_or(|newest| newest.sequence <= stream.sequence) {
             self.stream = Some(stream);
@@ -213,6 +243,8 @@ impl Listening {
         self.played = i64::MIN;
         self.late_in_a_row = 0;
         self.is_new_stream = true;
+        self.pause = Pause::Silence;
+        self.noise = ComfortNoise::new(self.out_hz, ssrc);
         let stream = Stream { ssrc, clock_hz, sequence: sequence.into(), timestamp: timestamp.into() };
         self.stream = Some(stream);
         stream
@@ -245,7 +277,7 @@ impl Listening {
             }
             match self.cursor {
                 Some(cursor) => self.go_on(now_us, cursor, wanted),
-                None => self.playout.push_silence(wanted - self.playout.len()),
+                None => self.push_pause(wanted - self.playout.len()),
             }
         }
     }
@@ -309,7 +341,7 @@ impl Listening {
     fn begin_after_gap(&mut self, now_us: i64, wanted: usize) {
         self.begin(now_us);
         if self.cursor.is_none() {
-            self.playout.push_silence(wanted.saturating_sub(self.playout.len()).max(1));
+            self.push_pause(wanted.saturating_sub(self.playout.len()).max(1));
         }
     }
 
@@ -323,7 +355,7 @@ impl Listening {
         let samples = self.samples_of(gap - skipped, stream).min(wanted.saturating_sub(ready));
         let longer = if excess < 0 { self.samples_of(-ticks, stream) } else { 0 };
         let passed = samples as i64 * i64::from(stream.clock_hz) / i64::from(self.out_hz);
-        self.playout.push_silence(samples + longer);
+        self.push_pause(samples + longer);
         let next = cursor.next.saturating_add((skipped + passed).max(1));
         self.cursor = Some(Cursor { next, owed: 0 });
         self.excess_us = 0;
@@ -335,8 +367,7 @@ impl Listening {
         let missing = wanted.saturating_sub(self.playout.len()).max(1);
         if self.is_quiet || self.made_up >= MOST_MADE_UP_MS * self.samples_per_ms() {
             self.cursor = None;
-            self.playout.push_silence(missing);
-            return;
+            return self.push_pause(missing);
         }
         // Opus makes up whole 10 ms only.
         let missing = missing.next_multiple_of(10 * self.samples_per_ms());
@@ -355,7 +386,7 @@ impl Listening {
         let next = self.packets.first();
         let len = match (self.decoder.as_mut(), next) {
             _ if wanted == 0 => 0,
-            (Some(decoder), Some(next)) if next.codec == decoder.codec() && wanted == samples && !self.is_new_stream => {
+            (Some(decoder), Some(next)) if next.codec == Some(decoder.codec()) && wanted == samples && !self.is_new_stream => {
                 decoder.recover(&next.payload, wanted, &mut made_up)
             }
             (Some(decoder), _) => decoder.conceal(wanted, &mut made_up),
@@ -404,11 +435,38 @@ impl Listening {
         }
     }
 
+    /// What is heard while the sender says nothing.
+    fn push_pause(&mut self, samples: usize) {
+        let mut noise = [0; MAX_PCM_SAMPLES];
+        let noise = &mut noise[..samples.min(MAX_PCM_SAMPLES)];
+        match (self.pause, &mut self.decoder) {
+            (Pause::Noise, _) => self.noise.fill(noise),
+            (Pause::Decoder, Some(decoder)) => {
+                decoder.conceal(noise.len(), noise);
+            }
+            (Pause::Silence | Pause::Decoder, _) => return self.playout.push_silence(samples),
+        }
+        self.playout.push(Heard::Silence, noise);
+    }
+
+    fn describe_noise(&mut self, payload: &[u8]) {
+        if let Some(comfort) = Comfort::parse(payload) {
+            self.noise.describe(&comfort);
+            self.pause = Pause::Noise;
+        }
+        self.is_quiet = true;
+    }
+
     /// Decodes a packet to the end of the playout, and says how many samples it had.
     fn decode(&mut self, packet: Packet) -> usize {
+        let Some(codec) = packet.codec else {
+            self.describe_noise(&packet.payload);
+            self.packets.done(packet);
+            return 0;
+        };
         let mut join = [0; 16 * JOIN_MS];
         let mut join_len = 0;
-        let is_other = self.is_new_stream || self.decoder.as_ref().is_none_or(|decoder| decoder.codec() != packet.codec);
+        let is_other = self.is_new_stream || self.decoder.as_ref().is_none_or(|decoder| decoder.codec() != codec);
         if (is_other || self.is_broken)
             && let Some(old) = &mut self.decoder
         {
@@ -416,7 +474,7 @@ impl Listening {
         }
         let decoder = match &mut self.decoder {
             Some(decoder) if !is_other => decoder,
-            decoder => decoder.insert(Decoder::new(packet.codec, self.out_hz)),
+            decoder => decoder.insert(Decoder::new(codec, self.out_hz)),
         };
         let mut samples = [0; MAX_PCM_SAMPLES];
         let len = decoder.decode(&packet.payload, &mut samples).min(MAX_PCM_SAMPLES);
@@ -424,7 +482,9 @@ impl Listening {
         if len > 0 {
             stretch::join(&join[..join_len], samples);
             let power: i64 = samples.iter().map(|sample| i64::from(*sample).pow(2)).sum();
-            self.is_quiet = power < QUIET * len as i64;
+            let says_nothing = codec == Codec::Opus && packet.payload.len() <= MOST_DTX_BYTES;
+            self.is_quiet = power < QUIET * len as i64 || says_nothing;
+            self.pause = if says_nothing { Pause::Decoder } else { Pause::Silence };
             (self.is_broken, self.is_new_stream) = (false, false);
         }
         self.playout.push(Heard::Speech, samples);

@@ -17,7 +17,8 @@ const MOST_PAYLOAD_BYTES: usize = 640;
 pub(super) struct Packet {
     pub sequence: i64,
     pub timestamp: i64,
-    pub codec: Codec,
+    /// `None`: no audio but a description of noise (RFC 3389).
+    pub codec: Option<Codec>,
     /// By how much it came later than the quickest.
     pub late_us: i64,
     pub payload: Vec<u8>,
@@ -43,7 +44,7 @@ pub(super) struct Packets {
 
 impl Packets {
     /// Puts a packet in its place. When more than 500 ms or 64 packets wait, the oldest are given up.
-    pub fn insert(&mut self, sequence: i64, timestamp: i64, codec: Codec, late_us: i64, payload: &[u8]) -> Kept {
+    pub fn insert(&mut self, sequence: i64, timestamp: i64, codec: Option<Codec>, late_us: i64, payload: &[u8]) -> Kept {
         let place = self.waiting.iter().rposition(|packet| packet.sequence <= sequence).map_or(0, |before| before + 1);
         let is_copy = place > 0 && self.waiting.get(place - 1).is_some_and(|packet| packet.sequence == sequence);
         if is_copy || payload.len() > MOST_PAYLOAD_BYTES {
@@ -91,7 +92,8 @@ impl Packets {
 
     fn spans_too_long(&self) -> bool {
         let (Some(first), Some(last)) = (self.waiting.front(), self.waiting.back()) else { return false };
-        (last.timestamp - first.timestamp).abs() > MOST_WAITING_MS * i64::from(first.codec.clock_hz()) / 1000
+        let clock_hz = first.codec.map_or(Codec::CLOCK_HZ, Codec::clock_hz);
+        (last.timestamp - first.timestamp).abs() > MOST_WAITING_MS * i64::from(clock_hz) / 1000
     }
 }
 
@@ -107,20 +109,20 @@ mod tests {
     fn packets_come_out_in_the_order_they_were_sent_and_copies_are_refused() {
         let mut packets = Packets::default();
         for sequence in [5, 3, 4, 7, 3, 6, 7] {
-            packets.insert(sequence, sequence * 160, Codec::Pcma, 0, &[1]);
+            packets.insert(sequence, sequence * 160, Some(Codec::Pcma), 0, &[1]);
         }
-        assert_eq!(packets.insert(5, 800, Codec::Pcma, 0, &[1]), Kept::Refused);
-        assert_eq!(packets.insert(9, 1440, Codec::Pcma, 0, &[0; 641]), Kept::Refused);
+        assert_eq!(packets.insert(5, 800, Some(Codec::Pcma), 0, &[1]), Kept::Refused);
+        assert_eq!(packets.insert(9, 1440, Some(Codec::Pcma), 0, &[0; 641]), Kept::Refused);
         assert_eq!(order(&mut packets), [3, 4, 5, 6, 7]);
     }
 
     #[test]
     fn no_more_than_half_a_second_waits() {
         let mut packets = Packets::default();
-        (0..1000).for_each(|n| assert_eq!(packets.insert(n, n * 160, Codec::Pcma, 0, &[0; 160]), Kept::Waits));
+        (0..1000).for_each(|n| assert_eq!(packets.insert(n, n * 160, Some(Codec::Pcma), 0, &[0; 160]), Kept::Waits));
         assert_eq!(order(&mut packets), (974..1000).collect::<Vec<_>>());
         assert_eq!(packets.pushed_out(), 974);
-        (0..1000).for_each(|n| assert_eq!(packets.insert(n, 0, Codec::Opus, 0, &[0; 10]), Kept::Waits));
+        (0..1000).for_each(|n| assert_eq!(packets.insert(n, 0, Some(Codec::Opus), 0, &[0; 10]), Kept::Waits));
         assert_eq!(order(&mut packets).len(), MOST_PACKETS, "whatever their RTP time says");
     }
 }

@@ -10,6 +10,8 @@ pub struct LegStats {
     pub bytes_received: u64,
     /// RTP packets that were expected by sequence number and never came (RFC 3550 §A.3); late ones count as arrived.
     pub packets_lost: u64,
+    /// Stretches that they make: as many as packets when each was lost alone.
+    pub loss_gaps: u64,
     /// Interarrival jitter at the end (RFC 3550 §A.8), in milliseconds.
     pub jitter_ms: f32,
     /// The largest jitter seen.
@@ -45,6 +47,14 @@ impl LegStats {
         let expected = self.packets_received + self.packets_lost;
         if expected == 0 { 0.0 } else { self.packets_lost as f64 / expected as f64 }
     }
+
+    /// How much longer the stretches of lost packets are than they would be at random: 1 at random (G.107 §7.3, BurstR).
+    pub fn burst_ratio(&self) -> f64 {
+        if self.loss_gaps == 0 {
+            return 1.0;
+        }
+        (self.packets_lost as f64 / self.loss_gaps as f64 * (1.0 - self.loss_ratio())).max(1.0)
+    }
 }
 
 #[cfg(test)]
@@ -56,5 +66,15 @@ mod tests {
         let stats = LegStats { packets_received: 75, packets_lost: 25, ..LegStats::default() };
         assert_eq!(stats.loss_ratio(), 0.25);
         assert_eq!(LegStats::default().loss_ratio(), 0.0);
+    }
+
+    #[test]
+    fn losses_that_stand_together_are_told_from_those_apart() {
+        let lost = |loss_gaps| LegStats { packets_received: 900, packets_lost: 100, loss_gaps, ..LegStats::default() };
+        assert_eq!(lost(10).burst_ratio(), 9.0);
+        assert_eq!(lost(90).burst_ratio(), 1.0, "at random gaps are 1.11 packets long");
+        assert_eq!(lost(0).burst_ratio(), 1.0);
+        // Packets that came late took losses back, but not their gaps.
+        assert_eq!(lost(400).burst_ratio(), 1.0);
     }
 }

@@ -16,6 +16,8 @@ pub struct Reception {
     /// Of streams that have ended.
     former_expected: u64,
     former_received: u64,
+    /// Of all streams: how often numbers were missing before the next one.
+    gaps: u64,
     /// In RTP time, times 16 (§A.8's integer form).
     jitter_x16: u32,
     max_jitter_ms: f32,
@@ -62,6 +64,7 @@ impl Reception {
             Some(stream) if stream.ssrc == ssrc => {
                 let ahead = sequence.wrapping_sub(stream.highest as u16);
                 if ahead < MAX_DROPOUT {
+                    self.gaps += u64::from(ahead > 1);
                     stream.highest = stream.highest.wrapping_add(ahead.into());
                 } else if ahead <= u16::MAX - MAX_MISORDER {
                     self.begin(ssrc, sequence);
@@ -140,6 +143,12 @@ impl Reception {
         expected.saturating_sub(self.received())
     }
 
+    /// Stretches of packets that were missing when the next one came, over all streams: whether losses stand together. A
+    /// packet that comes later does not take its gap back.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     pub fn jitter_ms(&self) -> f32 {
         self.jitter_x16 as f32 / 16.0 * 1000.0 / self.clock_hz.max(1) as f32
     }
@@ -198,6 +207,13 @@ mod tests {
     fn a_late_packet_fills_its_gap_and_a_duplicate_makes_the_loss_negative() {
         assert_eq!(fed([1, 2, 4, 3]).lost(), 0);
         assert_eq!(fed([1, 2, 2, 2]).report(Time::ZERO).unwrap().cumulative_lost, -2);
+    }
+
+    #[test]
+    fn gaps_tell_losses_that_stand_together_from_those_apart() {
+        assert_eq!((fed([1, 3, 5, 7]).gaps(), fed([1, 3, 5, 7]).lost()), (3, 3));
+        assert_eq!((fed([65534, 65535, 3, 4]).gaps(), fed([65534, 65535, 3, 4]).lost()), (1, 3));
+        assert_eq!(fed([1, 2, 2, 3, 30000, 30001]).gaps(), 0, "neither copies nor a restart are gaps");
     }
 
     #[test]

@@ -433,6 +433,7 @@ impl Leg {
     pub fn stats(&self) -> LegStats {
         LegStats {
             packets_lost: self.reception.lost(),
+            loss_gaps: self.reception.gaps(),
             jitter_ms: self.reception.jitter_ms(),
             max_jitter_ms: self.reception.max_jitter_ms(),
             ..self.stats

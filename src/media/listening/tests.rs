@@ -225,6 +225,77 @@ fn pauses_without_packets_are_silence_and_speech_after_them_is_whole() {
     assert!(outcome.roughness() < 1.3, "{}", outcome.roughness());
 }
 
+/// A sender who speaks for a second and then describes the noise around him once, or twice when the pause goes on.
+#[test]
+fn described_noise_fills_pauses_and_costs_no_concealment() {
+    for hear_hz in [8000, 16_000] {
+        let mut listening = Listening::new(hear_hz);
+        let mut tone = Sine::new(TONE_HZ, 8000, LOUDNESS);
+        let (mut sequence, mut samples, mut heard) = (0_u16, Vec::new(), Vec::new());
+        for n in 0..500_i64 {
+            let now = time(STARTED_US + n * 20_000);
+            let timestamp = n as u32 * 160;
+            let mut payload = [0; 160];
+            let pcm: Vec<i16> = tone.by_ref().take(160).collect();
+            match n % 150 {
+                0..50 => {
+                    Encoder::new(Codec::Pcma).encode(&pcm, &mut payload);
+                    listening.packet(now, 9, sequence, timestamp, Codec::Pcma, &payload);
+                    sequence = sequence.wrapping_add(1);
+                }
+                50 | 100 => {
+                    listening.comfort_noise(now, 9, sequence, timestamp, &[50]);
+                    sequence = sequence.wrapping_add(1);
+                }
+                _ => {}
+            }
+            let mut out = vec![0; hear_hz as usize / 50];
+            heard.push(listening.next_20ms(now, &mut out));
+            samples.push(out);
+        }
+        assert_eq!(listening.stats(time(0)).concealed_frames, 0);
+        let frames = |from: usize, to: usize| samples[from..to].concat();
+        // -50 dBov is an RMS of 104.
+        for pause in [65..145, 215..295] {
+            let rms = mean_square(&frames(pause.start, pause.end)).sqrt();
+            assert!((80.0..130.0).contains(&rms), "{rms} at {hear_hz}");
+            assert!(heard[pause].iter().all(|heard| *heard == Heard::Silence));
+        }
+        for speech in [5..48, 155..198] {
+            assert!(heard[speech.clone()].iter().all(|heard| *heard == Heard::Speech), "{speech:?}");
+            let speech = frames(speech.start, speech.end);
+            assert!(power(&speech, hear_hz, TONE_HZ) > 0.95 * mean_square(&speech));
+        }
+    }
+}
+
+#[test]
+fn a_pause_of_opus_sounds_like_the_background_before_it() {
+    let mut listening = Listening::new(16_000);
+    let mut encoder = Encoder::new(Codec::Opus);
+    let mut sequence = 0_u16;
+    let mut rms = Vec::new();
+    for n in 0..400_i64 {
+        let now = time(STARTED_US + n * 20_000);
+        let noise: Vec<i16> = (0..320).map(|k| (dice(n * 320 + k, 3) % 600) as i16 - 300).collect();
+        let mut payload = [0; MAX_CODED_BYTES];
+        let len = encoder.encode(&noise, &mut payload);
+        // From 4 s on only a word every 400 ms that there is nothing to be said.
+        if n < 200 || n % 20 == 0 {
+            let payload = &payload[..if n < 200 { len } else { 1 }];
+            listening.packet(now, 9, sequence, n as u32 * 960, Codec::Opus, payload);
+            sequence = sequence.wrapping_add(1);
+        }
+        let mut out = [0; 320];
+        listening.next_20ms(now, &mut out);
+        rms.push(mean_square(&out).sqrt());
+    }
+    let mean = |frames: &[f64]| frames.iter().sum::<f64>() / frames.len() as f64;
+    let (before, after) = (mean(&rms[100..190]), mean(&rms[240..390]));
+    assert!(before > 50.0 && after > before / 10.0 && after < before * 2.0, "{before} then {after}");
+    assert_eq!(listening.stats(time(0)).late_packets, 0);
+}
+
 #[test]
 fn a_loss_of_a_second_is_60_ms_made_up_then_silence_then_speech_again() {
     let late_ms = |n: i64| (!(500..550).contains(&n)).then_some(0);
