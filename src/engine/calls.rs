@@ -10,7 +10,7 @@ use super::call_task::CallMessage;
 use super::legs::PageNews;
 use crate::media::codec::Codec;
 use crate::media::quality::LegStats;
-use crate::relay::{MediaEvent, MediaId};
+use crate::relay::{LegSeconds, MediaEvent, MediaId};
 use crate::types::{AgentId, CallId, CallView, LegId, QueueId, RecordingId, TrunkId};
 
 /// Whose business an event is: the address fields of `Event`, remembered for what happens after the call ended.
@@ -49,6 +49,12 @@ pub(super) struct ClosedLeg {
     pub should_hear: bool,
     /// Its SDP named another address than its signalling comes from, and a private one.
     pub named_private_address: bool,
+}
+
+/// The last words of a leg's media.
+pub(super) struct MediaEnd {
+    pub stats: LegStats,
+    pub seconds: Option<Box<LegSeconds>>,
 }
 
 #[derive(Default)]
@@ -124,11 +130,11 @@ impl Calls {
 
     /// Called on a media thread: hands the event to the call and returns at once. A call whose inbox is full misses it,
     /// which costs at most one silence report: the relay repeats them. Returns a leg that has closed, with its numbers.
-    pub fn tell_media(&self, media: MediaId, event: MediaEvent) -> Option<(ClosedLeg, LegStats)> {
+    pub fn tell_media(&self, media: MediaId, event: MediaEvent) -> Option<(ClosedLeg, MediaEnd)> {
         let mut maps = self.maps();
-        if let MediaEvent::Closed { stats, .. } = event {
+        if let MediaEvent::Closed { stats, seconds, .. } = event {
             return match maps.media.remove(&media) {
-                Some(MediaOwner::Closing(leg)) => Some((leg, stats)),
+                Some(MediaOwner::Closing(leg)) => Some((leg, MediaEnd { stats, seconds })),
                 _ => None,
             };
         }

@@ -111,10 +111,10 @@ impl Engine {
         let house_of = |cell: &std::sync::OnceLock<std::sync::Weak<House>>| cell.get().and_then(std::sync::Weak::upgrade);
         let (relay, taps) = Relay::start(parts.relay, move |event| {
             if let Some(house) = house_of(&media_cell)
-                && let Some((leg, stats)) = house.calls.tell_media(event.media(), event)
+                && let Some((leg, end)) = house.calls.tell_media(event.media(), event)
             {
                 let kept = house.clone();
-                house.runtime.spawn(async move { quality::keep(&kept, leg, stats).await });
+                house.runtime.spawn(async move { quality::keep(&kept, leg, end).await });
             }
         })?;
         let recordings = parts.recorder.dir.clone();

@@ -1,11 +1,13 @@
 //! A leg's media has closed: its numbers become the quality that is kept with the call, and the verdict whether one side
 //! heard nothing and why.
 
-use super::calls::ClosedLeg;
+use super::calls::{ClosedLeg, MediaEnd};
 use super::house::House;
+use crate::clock;
 use crate::events::{AudioTrouble, LegQuality};
 use crate::media::emodel::{self, Measured};
 use crate::media::quality::LegStats;
+use crate::types::{Time, Wall};
 
 /// What the jitter buffer of the far ear adds, as telephones have it; our own part is measured.
 const EAR_MS: f64 = 40.0;
@@ -13,15 +15,23 @@ const EAR_MS: f64 = 40.0;
 const LEAST_LIFE_MS: u64 = 3000;
 
 /// Stores it; a database that does not take it costs the figures, never a call.
-pub(super) async fn keep(house: &House, leg: ClosedLeg, stats: LegStats) {
-    let quality = judge(&leg, &stats);
+pub(super) async fn keep(house: &House, leg: ClosedLeg, end: MediaEnd) {
+    let MediaEnd { stats, seconds } = end;
+    let started_at = seconds.as_ref().map(|series| wall_of(series.began));
+    let quality = LegQuality { started_at, ..judge(&leg, &stats) };
     if let Some(trouble) = quality.trouble {
         metrics::counter!("perezvon_one_way_audio_total", "trouble" => trouble.as_str()).increment(1);
         tracing::warn!(call.id = %leg.call, "call {}: a leg had audio one way only: {}", leg.call, trouble.as_str());
     }
-    if let Err(error) = house.store.keep_quality(leg.call, &quality).await {
+    if let Err(error) = house.store.keep_quality(leg.call, &quality, seconds.as_ref().map(|series| &series.seconds)).await {
         tracing::warn!(call.id = %leg.call, "the quality of call {} is not kept: {error}", leg.call);
     }
+}
+
+/// The calendar's word for a moment of the past.
+fn wall_of(moment: Time) -> Wall {
+    let ago = clock::now().since(moment).as_micros();
+    Wall::from_micros(clock::wall().as_micros().saturating_sub_unsigned(u64::try_from(ago).unwrap_or(u64::MAX)))
 }
 
 fn judge(leg: &ClosedLeg, stats: &LegStats) -> LegQuality {
@@ -48,9 +58,12 @@ fn judge(leg: &ClosedLeg, stats: &LegStats) -> LegQuality {
         round_trip_ms: stats.round_trip_ms.map(|trip| round(trip.into())),
         source_changes: stats.source_changes,
         strangers_refused: stats.strangers_refused,
-        mos: score(stats.loss_ratio(), stats.burst_ratio(), stats.jitter_ms).filter(|_| was_heard),
+        mos: score(stats.loss_ratio().max(stats.concealed_ratio()), stats.burst_ratio(), stats.jitter_ms).filter(|_| was_heard),
         remote_mos: remote_loss.and_then(|loss| score(loss, 1.0, stats.remote_jitter_ms.unwrap_or(0.0))),
         trouble: trouble(leg, stats),
+        concealed_percent: (stats.frames > 0).then(|| round(stats.concealed_ratio() * 100.0)),
+        started_at: None,
+        seconds: None,
     }
 }
 

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::media::seconds::{Point, Seconds};
 use crate::site::Strategy;
 use crate::types::{AgentId, AgentState, CallId, CallView, CardId, LegId, PopId, QueueId, RecordingId, SupervisionMode, Wall};
 
@@ -155,6 +156,59 @@ pub struct LegQuality {
     pub remote_mos: Option<f64>,
     /// Audio went one way only.
     pub trouble: Option<AudioTrouble>,
+    /// Of the 20 ms frames that were made for those who heard the leg, the share that had to be made up; null when its
+    /// packets were passed on as they came.
+    #[serde(default)]
+    pub concealed_percent: Option<f64>,
+    /// When its media was connected: where the first point of `seconds` begins.
+    #[serde(default)]
+    pub started_at: Option<Wall>,
+    /// Null when it lived for less than a second.
+    #[serde(default)]
+    pub seconds: Option<QualitySeconds>,
+}
+
+/// How a leg fared second by second, a column for each figure, all of one length: point `i` begins `i` × `step_seconds`
+/// after `started_at`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct QualitySeconds {
+    /// Seconds of one point: 1, and 2, 4… for legs that lived longer than half an hour.
+    pub step_seconds: u32,
+    /// Packets a second, up to 255.
+    pub received: Vec<u8>,
+    pub loss_percent: Vec<f64>,
+    /// Of our packets, as far as the far end reported.
+    pub remote_loss_percent: Vec<Option<f64>>,
+    /// Of the frames made for those who heard the leg.
+    pub concealed_percent: Vec<f64>,
+    /// Up to 255.
+    pub jitter_ms: Vec<u8>,
+    pub round_trip_ms: Vec<Option<u16>>,
+    /// The mean length of a loss, in packets.
+    pub gap: Vec<u8>,
+    /// 1 to 4.4 (G.107); null when nothing came.
+    pub mos: Vec<Option<f64>>,
+}
+
+impl From<&Seconds> for QualitySeconds {
+    fn from(seconds: &Seconds) -> QualitySeconds {
+        fn column<T>(seconds: &Seconds, figure: impl Fn(&Point) -> T) -> Vec<T> {
+            seconds.points().map(|point| figure(&point)).collect()
+        }
+        let rounded = |value: f32, to: f64| (f64::from(value) * to).round() / to;
+        let percent = |share: f32| rounded(share * 100.0, 10.0);
+        QualitySeconds {
+            step_seconds: seconds.step_seconds(),
+            received: column(seconds, |point| point.received),
+            loss_percent: column(seconds, |point| percent(point.loss)),
+            remote_loss_percent: column(seconds, |point| point.remote_loss.map(percent)),
+            concealed_percent: column(seconds, |point| percent(point.concealed)),
+            jitter_ms: column(seconds, |point| point.jitter_ms),
+            round_trip_ms: column(seconds, |point| point.round_trip_ms),
+            gap: column(seconds, |point| point.gap),
+            mos: column(seconds, |point| point.mos.map(|mos| rounded(mos, 100.0))),
+        }
+    }
 }
 
 /// Why one side of a leg was silent.

@@ -12,6 +12,10 @@ pub struct LegStats {
     pub packets_lost: u64,
     /// Stretches that they make: as many as packets when each was lost alone.
     pub loss_gaps: u64,
+    /// Frames of 20 ms of its audio made for listeners to whom its packets could not be passed on, and those of them that
+    /// had to be made up.
+    pub frames: u64,
+    pub frames_concealed: u64,
     /// Interarrival jitter at the end (RFC 3550 §A.8), in milliseconds.
     pub jitter_ms: f32,
     /// The largest jitter seen.
@@ -46,6 +50,11 @@ impl LegStats {
     pub fn loss_ratio(&self) -> f64 {
         let expected = self.packets_received + self.packets_lost;
         if expected == 0 { 0.0 } else { self.packets_lost as f64 / expected as f64 }
+    }
+
+    /// The share of frames rendered for its listeners that had to be made up, 0 to 1.
+    pub fn concealed_ratio(&self) -> f64 {
+        self.frames_concealed as f64 / self.frames.max(1) as f64
     }
 
     /// How much longer the stretches of lost packets are than they would be at random: 1 at random (G.107 §7.3, BurstR).

@@ -21,9 +21,9 @@ pub struct Counters {
     /// Frames of 20 ms given to a listener that was rendered, and those of them that were made up.
     pub frames: u64,
     pub concealed: u64,
-    /// Packets sent, and what the far end said it lost of them.
-    pub sent: u64,
+    /// What the far end said it lost of our packets, and how many it should have had by that report.
     pub remote_lost: Option<u64>,
+    pub remote_expected: u64,
     pub jitter_ms: f32,
     pub round_trip_ms: Option<f32>,
 }
@@ -113,7 +113,7 @@ impl Point {
 }
 
 /// See the file's head.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seconds {
     points: Vec<[u8; POINT_BYTES]>,
     /// Seconds of a point.
@@ -157,11 +157,14 @@ impl Seconds {
         self.points.iter().copied().map(Point::from_bytes)
     }
 
-    /// As it is stored: the step in four bytes, then the points.
+    /// As it is stored: the step in four bytes, then the points, equal ones that follow each other as one with their
+    /// number before it. A leg without trouble has few different ones.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(4 + self.points.len() * POINT_BYTES);
-        bytes.extend(self.step.to_be_bytes());
-        bytes.extend(self.points.as_flattened());
+        let mut bytes = self.step.to_be_bytes().to_vec();
+        for equal in self.points.chunk_by(|a, b| a == b).flat_map(|equal| equal.chunks(u8::MAX.into())) {
+            bytes.push(equal.len() as u8);
+            bytes.extend(equal.iter().take(1).flatten());
+        }
         bytes
     }
 
@@ -169,9 +172,13 @@ impl Seconds {
     pub fn from_bytes(bytes: &[u8]) -> Option<Seconds> {
         let (step, points) = bytes.split_first_chunk()?;
         let step = u32::from_be_bytes(*step);
-        let (points, rest) = points.as_chunks::<POINT_BYTES>();
-        let is_ours = step.is_power_of_two() && rest.is_empty() && points.len() <= MOST_POINTS;
-        is_ours.then(|| Seconds { points: points.to_vec(), step, ..Seconds::default() })
+        let (runs, rest) = points.as_chunks::<{ 1 + POINT_BYTES }>();
+        let count: usize = runs.iter().map(|[count, ..]| usize::from(*count)).sum();
+        if !step.is_power_of_two() || !rest.is_empty() || count > MOST_POINTS {
+            return None;
+        }
+        let run = |[count, point @ ..]: &[u8; 1 + POINT_BYTES]| std::iter::repeat_n(*point, (*count).into());
+        Some(Seconds { points: runs.iter().flat_map(run).collect(), step, ..Seconds::default() })
     }
 
     fn halve(&mut self) {
@@ -194,6 +201,8 @@ fn judge(codec: Codec, before: &Counters, now: &Counters) -> Point {
     let loss = share(lost, received + lost);
     let concealed = share(now.concealed.saturating_sub(before.concealed), now.frames.saturating_sub(before.frames));
     let gap = if gaps == 0 { 0.0 } else { lost as f32 / gaps as f32 };
+    // Reports come every few seconds, and each is about all the packets since the one before.
+    let reported = now.remote_expected.saturating_sub(before.remote_expected);
     let remote_lost = now.remote_lost.map(|lost| lost.saturating_sub(before.remote_lost.unwrap_or(0)));
     let measured = Measured {
         loss: f64::from(loss.max(concealed)),
@@ -205,7 +214,7 @@ fn judge(codec: Codec, before: &Counters, now: &Counters) -> Point {
     Point {
         received: u8::try_from(received).unwrap_or(u8::MAX),
         loss,
-        remote_loss: remote_lost.map(|lost| share(lost, now.sent.saturating_sub(before.sent))),
+        remote_loss: remote_lost.filter(|_| reported > 0).map(|lost| share(lost, reported)),
         concealed,
         // `as` saturates.
         jitter_ms: now.jitter_ms.round() as u8,
@@ -222,7 +231,7 @@ mod tests {
     use super::*;
 
     fn counters(second: u64, lost: u64, gaps: u64) -> Counters {
-        Counters { received: 50 * second - lost, lost, gaps, sent: 50 * second, jitter_ms: 3.0, ..Counters::default() }
+        Counters { received: 50 * second - lost, lost, gaps, jitter_ms: 3.0, ..Counters::default() }
     }
 
     #[test]
@@ -230,14 +239,17 @@ mod tests {
         let mut seconds = Seconds::default();
         seconds.second(Codec::Pcma, counters(1, 0, 0));
         seconds.second(Codec::Pcma, counters(2, 10, 2));
-        seconds.second(Codec::Pcma, Counters { round_trip_ms: Some(93.0), remote_lost: Some(5), ..counters(3, 10, 2) });
+        let report = Counters { round_trip_ms: Some(93.0), remote_lost: Some(15), remote_expected: 150, ..counters(3, 10, 2) };
+        seconds.second(Codec::Pcma, report);
+        seconds.second(Codec::Pcma, Counters { received: 190, ..report });
         let points: Vec<Point> = seconds.points().collect();
         assert_eq!((points[0].received, points[0].loss, points[0].jitter_ms, points[0].gap), (50, 0.0, 3, 0));
         assert!(points[0].mos.unwrap() > 4.3 && points[0].remote_loss.is_none() && points[0].round_trip_ms.is_none());
         assert_eq!((points[1].received, points[1].loss, points[1].gap), (40, 0.2, 5));
         assert!(points[1].mos.unwrap() < 2.0, "{points:?}");
         assert!(points[2].mos.unwrap() > 4.2, "{points:?}");
-        assert_eq!((points[2].round_trip_ms, points[2].remote_loss), (Some(92), Some(0.1)));
+        assert_eq!((points[2].round_trip_ms, points[2].remote_loss), (Some(92), Some(0.1)), "it was about three seconds");
+        assert_eq!((points[3].round_trip_ms, points[3].remote_loss), (Some(92), None), "no other report");
     }
 
     #[test]
@@ -272,7 +284,7 @@ mod tests {
         let worst = points.iter().enumerate().min_by(|a, b| a.1.mos.unwrap().total_cmp(&b.1.mos.unwrap())).unwrap();
         assert_eq!(worst.0, 39_999 / 64, "the bad second is where it was");
         assert!(worst.1.mos.unwrap() < 2.0);
-        assert!(seconds.to_bytes().len() <= 4 + MOST_POINTS * POINT_BYTES);
+        assert!(seconds.to_bytes().len() < 100, "it was all the same but for one second: {}", seconds.to_bytes().len());
     }
 
     #[test]
@@ -284,6 +296,8 @@ mod tests {
         assert!(read.points().eq(seconds.points()));
         assert!(Seconds::from_bytes(&[0, 0, 0, 3]).is_none() && Seconds::from_bytes(&[0, 0, 0]).is_none());
         assert!(Seconds::from_bytes(&[0, 0, 0, 1, 9]).is_none());
+        let too_many = [&[0, 0, 0, 1][..], &[255; 9 * 8]].concat();
+        assert!(Seconds::from_bytes(&too_many).is_none());
     }
 
     proptest! {

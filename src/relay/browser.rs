@@ -64,7 +64,7 @@ impl Browser {
     ) -> Tidings {
         self.ice.name(&theirs.ufrag, || own(&self.ours));
         if self.dtls.as_ref().is_some_and(|dtls| dtls.is_for(we_are, fingerprint)) {
-            return [None; 2];
+            return [const { None }; 2];
         }
         self.pulse = Some(Pulse::Expected { until: now + self.limits.handshake });
         self.dtls = Association::new(identity, now, we_are, fingerprint).ok();
@@ -72,7 +72,7 @@ impl Browser {
             return self.tell_lost();
         }
         self.greet(now);
-        [None; 2]
+        [const { None }; 2]
     }
 
     /// Our ICE credentials change.
@@ -86,9 +86,9 @@ impl Browser {
     /// Judges and answers a binding request.
     pub fn request(&mut self, now: Time, source: SocketAddr, request: &BindingRequest<'_>) -> (Request, Tidings) {
         let learned = match self.ice.judge(now, source, request) {
-            Verdict::Stranger => return (Request::Stranger, [None; 2]),
-            Verdict::Forged => return (Request::Forged, [None; 2]),
-            Verdict::Replayed => return (Request::Replayed, [None; 2]),
+            Verdict::Stranger => return (Request::Stranger, [const { None }; 2]),
+            Verdict::Forged => return (Request::Forged, [const { None }; 2]),
+            Verdict::Replayed => return (Request::Replayed, [const { None }; 2]),
             Verdict::Answer(answer, learned) => {
                 // A lost answer is asked for again.
                 let _ = self.socket.send_to(answer.bytes(), reachable(source, self.bind));
@@ -107,11 +107,11 @@ impl Browser {
     /// Takes a datagram of the handshake: the costly part, of which `browsers` does little at a time.
     pub fn shake_hands(&mut self, now: Time, datagram: &[u8]) -> Tidings {
         let media = self.id;
-        let Some(dtls) = &mut self.dtls else { return [None; 2] };
+        let Some(dtls) = &mut self.dtls else { return [const { None }; 2] };
         let step = dtls.read(now, datagram);
         self.flush();
         match step {
-            Step::GoesOn => [None; 2],
+            Step::GoesOn => [const { None }; 2],
             Step::Secured(srtp) => {
                 self.srtp = Some(srtp);
                 let is_late = matches!(self.pulse, Some(Pulse::Lost { .. }));

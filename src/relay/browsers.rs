@@ -159,7 +159,7 @@ impl MediaThread {
             (Some(Wire::Browser(browser)), Secure::Dtls { fingerprint, we_are, theirs }) => {
                 browser.connect(now, &identity, *fingerprint, *we_are, theirs)
             }
-            _ => [None; 2],
+            _ => [const { None }; 2],
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::score::LegSeconds;
 use crate::media::codec::Codec;
 use crate::media::quality::LegStats;
 use crate::media::sound::Sound;
@@ -224,7 +225,7 @@ pub enum MediaCommand {
 }
 
 /// What a leg reports. The callback runs on the media thread: it must hand the event on and return.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum MediaEvent {
     /// The leg's source is known and its first packet was accepted.
     FirstPacket { media: MediaId },
@@ -246,14 +247,14 @@ pub enum MediaEvent {
     /// Nothing at all came from the browser for eight seconds, it took leave by DTLS, or it did not come through the
     /// handshake within ten. Once each loss. The leg stays until it is closed, and can come back.
     Lost { media: MediaId },
-    /// The leg is gone and its ports rest.
-    Closed { media: MediaId, stats: LegStats },
+    /// The leg is gone and its ports rest. `seconds` is how it fared, when it lived for a second.
+    Closed { media: MediaId, stats: LegStats, seconds: Option<Box<LegSeconds>> },
 }
 
 impl MediaEvent {
     /// The leg that reports.
-    pub fn media(self) -> MediaId {
-        match self {
+    pub fn media(&self) -> MediaId {
+        match *self {
             MediaEvent::FirstPacket { media }
             | MediaEvent::Silent { media, .. }
             | MediaEvent::PlayEnded { media }

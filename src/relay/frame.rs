@@ -19,6 +19,16 @@ pub(super) enum FrameKind {
     TelephoneEvent(HeardEvent),
     /// A key that was heard as a tone in the audio, by its event number; without a payload.
     Key(u8),
+    /// The other way, from a listener to the leg that it hears; without a payload.
+    Rendered(Rendered),
+}
+
+/// What a listener who is rendered made of one source: frames of 20 ms in which it was heard, and those of them that were
+/// made up for what was missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rendered {
+    pub frames: u16,
+    pub concealed: u16,
 }
 
 /// What the source knows of a telephone-event packet beside its bytes.
@@ -39,6 +49,13 @@ pub(super) struct FrameHead {
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
+}
+
+impl FrameHead {
+    pub fn rendered(from: MediaId, rendered: Rendered) -> FrameHead {
+        let kind = FrameKind::Rendered(rendered);
+        FrameHead { from, kind, marker: false, ssrc: 0, sequence: 0, timestamp: 0 }
+    }
 }
 
 /// What passes from one media thread to another.

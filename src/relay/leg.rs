@@ -11,6 +11,7 @@ use super::graph::Ties;
 use super::key_ear::KeyEar;
 use super::keys::Keys;
 use super::render::Render;
+use super::score::Score;
 use super::shield;
 use super::tap::{Channel, TapMoment, TapPoint, TapWriter};
 use super::turn::{Play, Pressing};
@@ -71,6 +72,8 @@ pub(super) struct Leg {
     pub(super) cname: [u8; 16],
     /// For the spread of report times.
     pub(super) random: u32,
+    /// Its quality, second by second.
+    pub(super) score: Score,
     digits: DigitReader,
     was_heard: bool,
     /// Silence counts from here: the last packet, or the moment the far end was asked to send.
@@ -126,6 +129,7 @@ impl Leg {
             packets_at_report: 0,
             cname,
             random: seed[3] | 1,
+            score: Score::default(),
             digits: DigitReader::default(),
             was_heard: false,
             quiet_from: None,
@@ -160,6 +164,7 @@ impl Leg {
         if remote.dtmf.is_some() || !remote.dtmf_inband {
             self.key_ear = None;
         }
+        self.score.begin(now);
         self.remote = Some(Arc::new(remote));
         self.tend_shield(now);
     }
@@ -351,6 +356,7 @@ impl Leg {
         for block in blocks.filter(|block| block.ssrc == self.out.ssrc()) {
             self.stats.remote_packets_lost = Some(u32::try_from(block.cumulative_lost).unwrap_or(0));
             self.stats.remote_jitter_ms = Some(block.jitter as f32 * 1000.0 / self.out.clock_hz() as f32);
+            self.score.reported(self.stats.packets_sent);
             let ntp_now = rtcp::ntp_from_unix_micros(clock::wall().as_micros());
             if let Some(trip) = round_trip_ms(&block, ntp_now) {
                 self.stats.round_trip_ms = Some(trip);
@@ -421,6 +427,7 @@ impl Leg {
         match kind {
             FrameKind::Audio(_) | FrameKind::ComfortNoise => self.ties.listeners.get(place).copied(),
             FrameKind::TelephoneEvent(_) | FrameKind::Key(_) => self.ties.keys_to.filter(|_| place == 0),
+            FrameKind::Rendered(_) => None,
         }
     }
 

@@ -15,6 +15,7 @@ mod net; //      epoll, eventfd, recvmmsg
 mod places; //   the places of browser legs
 mod ports; //    the pool of port pairs
 mod render; //   several sources, or another codec, as one stream
+mod score; //    how a leg fares, second by second
 mod shield; //   a filter in the kernel against strangers
 mod speech; //   one leg: what it hears from us
 pub mod tap; //  frames for the recorder
@@ -28,4 +29,5 @@ pub use command::{
     Secure,
 };
 pub use handle::{BrowserLimits, BrowsersExhausted, CommandRefused, PortsExhausted, Relay, RelayConfig, RelayError};
+pub use score::LegSeconds;
 pub use tap::{Channel, TAP_PAYLOAD_BYTES, TAP_RING_FRAMES, TapFrame};

@@ -3,7 +3,7 @@
 //! takes no memory before it is needed, sends nothing and reads no clock. `speech` feeds it, `turn` takes from it.
 
 use super::command::MediaId;
-use super::frame::FrameHead;
+use super::frame::{FrameHead, Rendered};
 use crate::media::codec::Codec;
 use crate::media::coder::Encoder;
 use crate::media::listening::{Heard, Listening};
@@ -35,6 +35,7 @@ pub(super) struct Render {
 struct Voice {
     from: MediaId,
     listening: Listening,
+    count: Rendered,
 }
 
 /// 20 ms, coded.
@@ -88,16 +89,26 @@ impl Render {
 
     /// Takes a source's packet.
     pub fn packet(&mut self, now: Time, head: &FrameHead, codec: Codec, payload: &[u8]) {
+        if let Some(voice) = self.voice(head.from) {
+            voice.listening.packet(now, head.ssrc, head.sequence, head.timestamp, codec, payload);
+        }
+    }
+
+    /// Takes a source's word on how its pauses sound.
+    pub fn comfort_noise(&mut self, now: Time, head: &FrameHead, payload: &[u8]) {
+        if let Some(voice) = self.voice(head.from) {
+            voice.listening.comfort_noise(now, head.ssrc, head.sequence, head.timestamp, payload);
+        }
+    }
+
+    fn voice(&mut self, from: MediaId) -> Option<&mut Voice> {
         let hz = self.encoder.codec().sample_hz();
-        let voice = match self.voices.iter().position(|voice| voice.from == head.from) {
+        match self.voices.iter().position(|voice| voice.from == from) {
             Some(place) => self.voices.get_mut(place),
             None => {
-                self.voices.push(Voice { from: head.from, listening: Listening::new(hz) });
+                self.voices.push(Voice { from, listening: Listening::new(hz), count: Rendered::default() });
                 self.voices.last_mut()
             }
-        };
-        if let Some(voice) = voice {
-            voice.listening.packet(now, head.ssrc, head.sequence, head.timestamp, codec, payload);
         }
     }
 
@@ -107,8 +118,11 @@ impl Render {
         let mut samples = [0; MOST_SAMPLES];
         let samples = samples.get_mut(..self.encoder.codec().sample_hz() as usize / 50)?;
         for voice in &mut self.voices {
-            if voice.listening.next_20ms(now, samples) != Heard::Silence {
+            let heard = voice.listening.next_20ms(now, samples);
+            if heard != Heard::Silence {
                 self.has_begun = true;
+                voice.count.frames = voice.count.frames.saturating_add(1);
+                voice.count.concealed = voice.count.concealed.saturating_add(u16::from(heard == Heard::Concealed));
                 self.mix.add(samples);
             }
         }
@@ -118,6 +132,11 @@ impl Render {
         self.mix.take(samples);
         let len = self.encoder.encode(samples, out);
         (len > 0).then_some(Frame { len, round: self.round, turn: self.turns })
+    }
+
+    /// What was made of one source since it was asked last; `None` beyond the last.
+    pub fn take_count(&mut self, place: usize) -> Option<(MediaId, Rendered)> {
+        self.voices.get_mut(place).map(|voice| (voice.from, std::mem::take(&mut voice.count)))
     }
 
     /// The sequence number of the next packet that is sent of this.

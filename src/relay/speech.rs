@@ -42,6 +42,8 @@ impl Leg {
                     self.keys.press(now, event);
                 }
             }
+            // For the leg that is heard; `thread` gives it there.
+            FrameKind::Rendered(_) => {}
         }
     }
 
@@ -80,9 +82,12 @@ impl Leg {
         self.send_audio(now, place, remote, audio, true, outlets);
     }
 
-    /// Passes comfort noise on as it is if the far end agreed to it and hears nobody else; a mix has silence of its own.
+    /// Passes comfort noise on as it is if the far end agreed to it and hears nobody else; a mix has its sound in it.
     fn say_noise(&mut self, now: Time, head: &FrameHead, payload: &[u8], remote: &RemoteMedia) {
-        let passes = self.ties.sources.len() == 1 && self.render.is_none() && !self.keys.are_busy();
+        if let Some(render) = &mut self.render {
+            return render.comfort_noise(now, head, payload);
+        }
+        let passes = self.ties.sources.len() == 1 && !self.keys.are_busy();
         let Some(payload_type) = remote.comfort_noise.filter(|_| passes && remote.codec.is_g711()) else { return };
         let Some(place) = self.out.place(now, source_of(head), head.sequence, head.timestamp) else { return };
         self.send(place, payload_type, payload);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::browsers::{BROWSERS, Browsers};
 use super::command::{IceCredentials, MediaCommand, MediaEvent, MediaId, PlayKind};
 use super::frame::{Crossing, FrameHead, FrameKind};
-use super::graph::{Change, MAX_LISTENERS};
+use super::graph::{Change, MAX_LISTENERS, MAX_SOURCES};
 use super::leg::{Leg, Outlets};
 use super::net::{BATCH, Batch, PACKET_BYTES, Poller, Waker};
 use super::ports::PortPair;
@@ -306,7 +306,7 @@ impl MediaThread {
             self.wheel.remove(media.pair);
         }
         leg.say_bye(now);
-        let stats = leg.stats();
+        let (stats, seconds) = (leg.stats(), leg.take_seconds());
         self.open.retain(|index| *index != media.pair);
         match leg.wire {
             Wire::Browser(browser) => self.forget_browser(media, browser.ice.addresses()),
@@ -321,7 +321,7 @@ impl MediaThread {
                 let _ = self.parts.returned_pairs.try_send((pair, now));
             }
         }
-        (self.parts.outlets.on_event)(MediaEvent::Closed { media, stats });
+        (self.parts.outlets.on_event)(MediaEvent::Closed { media, stats, seconds });
     }
 
     /// Reads what has come to one socket.
@@ -393,6 +393,16 @@ impl MediaThread {
         }
     }
 
+    /// Tells those whom a leg hears by rendering how their audio fared there.
+    fn tell_sources(&mut self, now: Time, pair: u16) {
+        for place in 0..MAX_SOURCES {
+            let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) else { return };
+            let from = leg.id;
+            let Some((source, rendered)) = leg.rendered(place) else { return };
+            self.pass_on(now, source, &FrameHead::rendered(from, rendered), &[]);
+        }
+    }
+
     fn pass_on(&mut self, now: Time, to: MediaId, head: &FrameHead, payload: &[u8]) {
         if to.thread == self.parts.index {
             return self.deliver(now, to, head, payload);
@@ -406,6 +416,9 @@ impl MediaThread {
     /// Gives a packet to a listener on this thread.
     fn deliver(&mut self, now: Time, to: MediaId, head: &FrameHead, payload: &[u8]) {
         let Some(listener) = leg(&mut self.legs, to) else { return };
+        if let FrameKind::Rendered(rendered) = head.kind {
+            return listener.count_rendered(rendered);
+        }
         listener.say(now, head, payload, &mut self.parts.outlets);
         if listener.is_in_wheel != listener.needs_turns() {
             self.tend_wheel(now, to);
@@ -465,6 +478,9 @@ impl MediaThread {
             if let Some(leg) = self.legs.get_mut(usize::from(pair)).and_then(Option::as_deref_mut) {
                 leg.look_after(now, self.parts.silence_limit, &mut self.parts.outlets);
                 leg.report_if_due(now, self.parts.rtcp_interval);
+                if leg.end_second(now) {
+                    self.tell_sources(now, pair);
+                }
             }
         }
     }

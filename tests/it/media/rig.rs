@@ -98,7 +98,7 @@ impl Rig {
     pub fn close(&self, id: MediaId) -> perezvon::media::quality::LegStats {
         self.command(MediaCommand::Close { media: id });
         self.wait_for(|event| match event {
-            MediaEvent::Closed { media, stats } if *media == id => Some(*stats),
+            MediaEvent::Closed { media, stats, .. } if *media == id => Some(*stats),
             _ => None,
         })
     }

@@ -1,7 +1,9 @@
 //! The quality of a call's legs is kept with the call, one word a leg.
 
-use perezvon::events::{AudioTrouble, LegQuality};
-use perezvon::types::{CallId, LegId};
+use perezvon::events::{AudioTrouble, LegQuality, QualitySeconds};
+use perezvon::media::codec::Codec;
+use perezvon::media::seconds::{Counters, Seconds};
+use perezvon::types::{CallId, LegId, Wall};
 
 use super::samples::id;
 use crate::support::databases::{TestDb, on_both};
@@ -30,14 +32,29 @@ async fn each_leg_keeps_its_last_word(db: TestDb) {
         mos: Some(4.3),
         remote_mos: None,
         trouble: Some(AudioTrouble::NothingSent),
+        concealed_percent: Some(0.5),
+        started_at: Some(Wall::from_micros(1_700_000_000_000_000)),
+        seconds: None,
     };
+    let mut seconds = Seconds::default();
+    for second in 1..=300 {
+        seconds.second(Codec::Pcma, Counters { received: 50 * second, ..Counters::default() });
+    }
     // The upper half of leg ids does not fit a signed number.
     let high = 1 << 63 | 5;
-    for (call, quality) in [(one, quality(high, 1)), (one, quality(2, 2)), (other, quality(2, 3)), (one, quality(2, 4))] {
-        db.store.keep_quality(call, &quality).await.expect("kept");
+    for (call, quality, seconds) in [
+        (one, quality(high, 1), Some(&seconds)),
+        (one, quality(2, 2), Some(&seconds)),
+        (other, quality(2, 3), None),
+        (one, quality(2, 4), None),
+    ] {
+        db.store.keep_quality(call, &quality, seconds).await.expect("kept");
     }
     let kept = db.store.quality(one).await.expect("readable");
-    assert_eq!(kept, [quality(high, 1), quality(2, 4)]);
+    let with_seconds = LegQuality { seconds: Some(QualitySeconds::from(&seconds)), ..quality(high, 1) };
+    assert_eq!(with_seconds.seconds.as_ref().map(|seconds| seconds.mos.len()), Some(300));
+    // Ids are sorted as signed numbers.
+    assert_eq!(kept, [with_seconds, quality(2, 4)]);
     assert_eq!(db.store.quality(other).await.expect("readable"), [quality(2, 3)]);
     assert_eq!(db.store.quality(CallId(id(3))).await.expect("readable"), []);
 }
