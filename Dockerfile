@@ -11,6 +11,7 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY benches/ benches/
 COPY config/ config/
+COPY fuzz/ fuzz/
 COPY migrations/ migrations/
 COPY src/ src/
 COPY tests/ tests/

@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test check bench fmt ui build deps prompts
+.PHONY: run test check bench soak fuzz fmt ui build deps prompts
 
 ## Build the desk and the server, start with the demo site
 run: build
@@ -30,6 +30,14 @@ deps:
 
 bench: deps
 	scripts/bench
+
+## An hour of recorded calls that come and go; SECONDS=180 CALLS=20 for a short one
+soak: deps
+	scripts/soak $(or $(SECONDS),3600) $(or $(CALLS),200)
+
+## A minute for each of the fuzz targets
+fuzz:
+	scripts/fuzz
 
 prompts:
 	scripts/make-prompts

@@ -28,6 +28,8 @@ pub struct Guarded {
     pub others: Vec<Vec<u8>>,
     /// What looked like SRTP and could not be opened.
     pub unopened: usize,
+    /// What this end protects with, and what the far end does.
+    pub keys: Option<[MasterKey; 2]>,
     tone: Sine,
     out: Option<Context>,
     into: Option<Context>,
@@ -47,6 +49,7 @@ impl Guarded {
             reports: Vec::new(),
             others: Vec::new(),
             unopened: 0,
+            keys: None,
             tone: Sine::new(hz, 8000, TONE_AMPLITUDE),
             out: None,
             into: None,
@@ -56,6 +59,7 @@ impl Guarded {
     /// `ours` protects what this end sends.
     pub fn set_keys(&mut self, ours: &MasterKey, theirs: &MasterKey) {
         (self.out, self.into) = (Some(context(ours)), Some(context(theirs)));
+        self.keys = Some([*ours, *theirs]);
     }
 
     pub fn is_secured(&self) -> bool {

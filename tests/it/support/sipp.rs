@@ -76,6 +76,24 @@ impl Sipp {
         Sipp::start("caller", &spoken(CALLER, load.media), &injection, load.seconds, &arguments)
     }
 
+    /// Callers for `load.seconds` as a busy day brings them: each talks between the shortest and the longest time, `load.calls`
+    /// of them at a time. `total` calls in all.
+    #[allow(dead_code, reason = "for the soak")]
+    pub fn churn(server: SocketAddr, load: &Load, talk_ms: std::ops::RangeInclusive<u32>, total: usize) -> Sipp {
+        let numbers: Vec<String> = (0..10_000).map(|index| format!("7916{:07}", load.first_number + index)).collect();
+        let injection = format!("SEQUENTIAL\n{}\n", numbers.join("\n"));
+        let (shortest, longest) = (talk_ms.start(), talk_ms.end());
+        let pause = format!("<pause distribution=\"uniform\" min=\"{shortest}\" max=\"{longest}\"/>");
+        let scenario = spoken(CALLER, load.media).replace("<pause/>", &pause);
+        // As many in the mean time of a call as shall talk at a time.
+        let (calls, mean_ms) = (load.calls.to_string(), shortest.midpoint(*longest).to_string());
+        let media = load.media.unwrap_or(SILENT_CALLERS_PORT).to_string();
+        let (server, local, total) = (server.to_string(), load.local.to_string(), total.to_string());
+        let rate = ["-r", &calls, "-rp", &mean_ms, "-l", &calls, "-m", &total];
+        let arguments = [&[&*server, "-p", &*local, "-s", load.number, "-mp", &*media][..], &rate].concat();
+        Sipp::start("caller", &scenario, &injection, load.seconds, &arguments)
+    }
+
     fn start(name: &'static str, scenario: &str, injection: &str, seconds: u32, arguments: &[&str]) -> Sipp {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("scenario.xml"), scenario).unwrap();
