@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use sqlx::QueryBuilder;
 
 use super::Recorded;
 use super::writer::as_i64;
 use crate::events::{AgentView, EventKind, RecordingState, RecordingView};
-use crate::store::db::{Tx, execute};
+use crate::store::db::{Tx, execute, on};
 use crate::store::text::{key, storable};
 use crate::types::{AgentId, AgentState, CallId, CallState, CallView, Wall};
 
@@ -26,10 +27,10 @@ struct Outcome<'a> {
 /// Writes the events (each with the recording's path, if it tells one) and their rows.
 pub(super) async fn insert(tx: &mut Tx, batch: Vec<(&Recorded, Option<&str>)>) -> Result<(), sqlx::Error> {
     let mut outcome = Outcome::default();
-    for (recorded, path) in batch {
-        insert_event(tx, recorded).await?;
-        outcome.take_in(&recorded.event.kind, recorded.event.at, path);
+    for (recorded, path) in &batch {
+        outcome.take_in(&recorded.event.kind, recorded.event.at, *path);
     }
+    insert_events(tx, batch.iter().map(|(recorded, _)| *recorded)).await?;
     for call in outcome.calls {
         upsert_call(tx, call).await?;
     }
@@ -91,20 +92,22 @@ impl<'a> Outcome<'a> {
     }
 }
 
-async fn insert_event(tx: &mut Tx, recorded: &Recorded) -> Result<(), sqlx::Error> {
-    let event = &recorded.event;
-    execute!(
-        tx,
-        sqlx::query("insert into events (seq, at, type, call_id, agent, queue, body) values ($1, $2, $3, $4, $5, $6, $7)",)
-            .bind(as_i64(recorded.seq))
-            .bind(event.at.as_datetime())
-            .bind(event.kind.name())
-            .bind(event.call_id.map(|id| id.0))
-            .bind(event.agent.as_ref().map(|agent| key(agent.as_str())))
-            .bind(event.queue.as_ref().map(|queue| key(queue.as_str())))
-            .bind(&*recorded.json)
-    )?;
-    Ok(())
+/// One statement for all of them: each is a round trip to the database's thread.
+async fn insert_events<'a>(tx: &mut Tx, events: impl Iterator<Item = &'a Recorded>) -> Result<(), sqlx::Error> {
+    on!(tx, conn => async {
+        let mut insert = QueryBuilder::new("insert into events (seq, at, type, call_id, agent, queue, body) ");
+        insert.push_values(events, |mut row, recorded| {
+            let event = &recorded.event;
+            row.push_bind(as_i64(recorded.seq))
+                .push_bind(event.at.as_datetime())
+                .push_bind(event.kind.name())
+                .push_bind(event.call_id.map(|id| id.0))
+                .push_bind(event.agent.as_ref().map(|agent| key(agent.as_str())))
+                .push_bind(event.queue.as_ref().map(|queue| key(queue.as_str())))
+                .push_bind(&*recorded.json);
+        });
+        insert.build().execute(conn).await.map(|_| ())
+    })
 }
 
 async fn upsert_call(tx: &mut Tx, view: &CallView) -> Result<(), sqlx::Error> {
@@ -127,15 +130,17 @@ async fn upsert_call(tx: &mut Tx, view: &CallView) -> Result<(), sqlx::Error> {
     .bind(view.from.number.as_deref().map(key))
     .bind(key(&view.to))
     .bind(json(view)))?;
-    for agent in agents_of(view) {
-        execute!(
-            tx,
-            sqlx::query("insert into call_agents (call_id, agent) values ($1, $2) on conflict do nothing")
-                .bind(view.id.0)
-                .bind(key(agent.as_str()))
-        )?;
+    let agents = agents_of(view);
+    if agents.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    on!(tx, conn => async {
+        let mut insert = QueryBuilder::new("insert into call_agents (call_id, agent) ");
+        insert.push_values(agents, |mut row, agent| {
+            row.push_bind(view.id.0).push_bind(key(agent.as_str()));
+        });
+        insert.push(" on conflict do nothing").build().execute(conn).await.map(|_| ())
+    })
 }
 
 /// Everyone whose phone the call has reached so far.
