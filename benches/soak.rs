@@ -13,11 +13,12 @@ mod support;
 #[path = "soak/witness.rs"]
 mod witness;
 
+use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use floor::CallCentre;
-use support::server::{Live, Setup, free_port};
+use support::server::{Live, Setup};
 use support::sipp::{Load, Sipp};
 use witness::{Health, Process, Witness};
 
@@ -31,7 +32,8 @@ const LOOKS_A_LINE: u64 = 12;
 const TAIL: Duration = Duration::from_secs(90);
 /// A port rests after its use, and SIPp's last packets are on their way.
 const REST: Duration = Duration::from_secs(5);
-/// First ports of SIPp's tones. It looks for free ones from here on.
+/// SIPp looks for free ports of its tones from here on, a step at a time until there is one to begin with.
+const MEDIA_STEP: u16 = 100;
 const CALLERS_MEDIA: u16 = 31_000;
 const AGENTS_MEDIA: u16 = 45_000;
 
@@ -72,7 +74,7 @@ async fn soak(time: Duration, calls: usize) -> Vec<String> {
     let limit = (time + TAIL).as_secs() as u32;
     let load = Load {
         local: centre.carrier,
-        media: Some(CALLERS_MEDIA),
+        media: Some(free_media(CALLERS_MEDIA)),
         number: NUMBER,
         calls,
         rate: 0,
@@ -80,7 +82,7 @@ async fn soak(time: Duration, calls: usize) -> Vec<String> {
         seconds: limit,
         first_number: 1,
     };
-    let agents = Sipp::agents(centre.phones, Some(AGENTS_MEDIA), total, limit);
+    let agents = Sipp::agents(centre.phones, Some(free_media(AGENTS_MEDIA)), total, limit);
     let callers = Sipp::churn(centre.server.sip, &load, SHORTEST_MS..=LONGEST_MS, total);
     let began = Instant::now();
     let mut phones = tokio::task::spawn_blocking(move || wait_for_both(callers, agents));
@@ -121,6 +123,12 @@ async fn soak(time: Duration, calls: usize) -> Vec<String> {
     faults
 }
 
+/// The first of four ports that nobody uses: SIPp binds them before it has a call.
+fn free_media(first: u16) -> u16 {
+    let is_free = |port: &u16| (*port..*port + 4).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());
+    (first..first + 10_000).step_by(MEDIA_STEP.into()).find(is_free).expect("a hundred places to begin are not all taken")
+}
+
 /// What went wrong with the phones, in SIPp's words.
 fn wait_for_both(mut callers: Sipp, mut agents: Sipp) -> Result<(), String> {
     let wait = |phones: &mut Sipp| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| phones.success()));
@@ -146,7 +154,7 @@ async fn wait_until_settled(witness: &Mutex<Witness>, calls: usize) -> bool {
 async fn last_call(centre: &CallCentre, process: Process) -> Health {
     let load = Load {
         local: centre.carrier,
-        media: Some(free_port()),
+        media: Some(free_media(CALLERS_MEDIA)),
         number: NUMBER,
         calls: 1,
         rate: 1,
@@ -154,7 +162,7 @@ async fn last_call(centre: &CallCentre, process: Process) -> Health {
         seconds: 30,
         first_number: 20_000,
     };
-    let agents = Sipp::agents(centre.phones, Some(AGENTS_MEDIA), 1, 30);
+    let agents = Sipp::agents(centre.phones, Some(free_media(AGENTS_MEDIA)), 1, 30);
     let callers = Sipp::callers(centre.server.sip, &load);
     let phones = tokio::task::spawn_blocking(move || wait_for_both(callers, agents));
     tokio::time::sleep(Duration::from_millis(1500)).await;

@@ -47,6 +47,12 @@ pub fn read(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     Ok(read_named(folder)?.into_iter().map(|(_, input)| input).collect())
 }
 
+/// Whether the file was written by `write`.
+pub fn is_found(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    name.len() == 16 && name.chars().all(|letter| letter.is_ascii_hexdigit())
+}
+
 /// Into a file whose name comes from what it holds.
 pub fn write(folder: &Path, input: &[u8]) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();

@@ -29,7 +29,10 @@ fn try_one(bytes: &[u8]) {
             assert_eq!(TelephoneEvent::event_of(key), Some(event.event));
         }
         assert_eq!(reader.packet(u32::from(flags >> 7), timestamp, event), None, "a copy is no new key");
-        if let Some(mut tone) = KeyTone::new(event.event, event.volume, 8000) {
+        // The same tone again and again tells nothing new.
+        if packets <= 2
+            && let Some(mut tone) = KeyTone::new(event.event, event.volume, 8000)
+        {
             tone.fill(&mut [0; 160], event.is_end);
         }
     }
