@@ -59,7 +59,9 @@ export function telephone() {
     answer: () => state.session.accept(),
     hold: () => hold(true),
     resume: () => hold(false),
-    hang_up: () => (state.session.state === SessionState.Established ? state.session.bye() : state.session.cancel()),
+    async hang_up() {
+      await (state.session.state === SessionState.Established ? state.session.bye() : state.session.cancel());
+    },
     press: ({ tones }) => state.session.sessionDescriptionHandler.sendDtmf(tones, { duration: 100, interToneGap: 100 }),
     state: () => ({
       registered: state.registered,

@@ -1,5 +1,5 @@
-//! A page on the real server: SIP over a websocket with lent credentials, media by a whole WebRTC peer. It is called
-//! together with its user's desk phone, is reloaded in the call, and comes back into it.
+//! A page on the real server: SIP over a websocket with lent credentials, media by a whole WebRTC peer, of the `webrtc`
+//! crate or of aiortc. It is called together with its user's desk phone, is reloaded in the call, and comes back into it.
 
 use std::time::Duration;
 
@@ -17,7 +17,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::media::webrtc_peer::{Heard, Peer};
-use crate::support::office::{CLIENT_HZ, Office, SOON};
+use crate::support::aiortc::Aiortc;
+use crate::support::ears::share_of_tone;
+use crate::support::office::{CLIENT_HZ, Office, SOON, agent_hz};
 use crate::support::sites;
 
 const PAGE_HZ: f32 = 1500.0;
@@ -99,6 +101,31 @@ impl Page {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Calls an extension: the call's To with its tag, and the SDP of the answer.
+    async fn call(&mut self, from: &str, to: &str, offer: &str) -> (String, String) {
+        self.write(&self.request("INVITE", 1, from, &format!("<sip:{to}@perezvon>"), to, offer)).await;
+        loop {
+            let response = self.next_response().await;
+            if response.status == Status::OK {
+                let to_with_tag = response.headers.get(&HeaderName::To).unwrap().to_string();
+                self.write(&self.request("ACK", 1, from, &to_with_tag, to, "")).await;
+                return (to_with_tag, String::from_utf8(response.body.to_vec()).unwrap());
+            }
+            assert!(response.status.is_provisional(), "{}", response.status.code());
+        }
+    }
+
+    fn request(&self, method: &str, cseq: u32, from: &str, to: &str, user: &str, body: &str) -> String {
+        let name = self.name;
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} sip:{user}@perezvon SIP/2.0\r\nVia: SIP/2.0/WS {name}.invalid;branch=z9hG4bK{name}{method}\r\n\
+             Max-Forwards: 70\r\nFrom: <{from}>;tag={name}out\r\nTo: {to}\r\nCall-ID: {name}out\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:{name}@{name}.invalid;transport=ws>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
     }
 
     async fn answer(&mut self, request: &Request, body: &str) {
@@ -189,4 +216,48 @@ async fn a_page_takes_a_queues_call_is_reloaded_in_it_and_goes_on_talking() {
     assert_eq!((&ended["data"]["cause"], &ended["data"]["id"]), (&"normal".into(), &call.as_str().into()));
     let ready = office.live.until("recording.ready").await;
     assert_eq!(ready["data"]["call_id"], *call, "one recording of one call");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_implementation_of_webrtc_takes_a_queues_call_and_calls_a_desk_phone() {
+    let mut office = Office::open(2, "", "").await;
+    drop(office.agents.remove(0));
+    office.root.send("PUT", "agents/agent1/state", json!({"state": "break"})).await;
+    let mut page = Page::open(&office, 0, "aiortc").await;
+
+    let mut peer = Aiortc::new(PAGE_HZ);
+    let client = office.client_calls().await;
+    let invite = page.next_request(&Method::Invite).await;
+    let answer = peer.answer_to(std::str::from_utf8(&invite.body).unwrap());
+    page.answer(&invite, &answer).await;
+    let answered = office.live.until("call.answered").await;
+    client.hears_tone(PAGE_HZ, SOON).await.unwrap();
+    peer.hears(CLIENT_HZ, SOON);
+    client.hears(SOON, |heard| heard.tone_ms(PAGE_HZ) >= 600).await.unwrap();
+    client.hang_up().await.unwrap();
+    let bye = page.next_request(&Method::Bye).await;
+    page.answer(&bye, "").await;
+    let (_, rate, left, right) = office.recording_of(answered["call_id"].as_str().unwrap()).await;
+    assert!(share_of_tone(&left, rate, CLIENT_HZ) > 0.8, "the client on the left");
+    let last = right.len().saturating_sub(rate as usize / 2);
+    assert!(share_of_tone(&right[last..], rate, PAGE_HZ) > 0.8, "the peer on the right");
+    office.agent_becomes(0, |agent| agent["state"] == "ready").await;
+
+    let mut peer = Aiortc::new(PAGE_HZ);
+    let offer = peer.offer();
+    let calling = page.call("sip:1000@perezvon", &sites::extension(1), &offer);
+    let (called, (to, answer)) = tokio::join!(
+        async {
+            let ringing = timeout(SOON, office.agents[0].next_call()).await.expect("the desk phone rings").unwrap();
+            ringing.answer().await.unwrap();
+            ringing
+        },
+        calling
+    );
+    peer.take_answer(&answer);
+    called.hears_tone(PAGE_HZ, SOON).await.unwrap();
+    peer.hears(agent_hz(1), SOON);
+    page.write(&page.request("BYE", 2, "sip:1000@perezvon", &to, &sites::extension(1), "")).await;
+    assert_eq!(page.next_response().await.status, Status::OK);
+    called.ended(SOON).await.unwrap();
 }

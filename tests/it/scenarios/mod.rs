@@ -2,6 +2,7 @@
 
 mod admin;
 mod audibility;
+mod baresip;
 mod browser;
 mod browsers;
 mod calls;

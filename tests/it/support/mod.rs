@@ -1,5 +1,7 @@
 //! What the integration tests share.
 
+pub mod aiortc;
+pub mod baresip;
 pub mod browser;
 pub mod clients;
 pub mod databases;
