@@ -87,7 +87,7 @@ const PHONE_CALLER: &[Row] = &[
 const PHONE_CALLED: &[Row] = &[
     Row("on hold by the called phone", Deed::Hold(Called), [Music, S, S], [S, S]),
     Row("resumed by the called phone", Deed::Resume(Called), [B, A, S], [A, B]),
-    Row("the called speaks another codec", Deed::Speak(Called, Codec::Pcmu), [B, A, S], [A, B]),
+    Row("the called speaks G.722", Deed::Speak(Called, Codec::G722), [B, A, S], [A, B]),
     Row("the called's audio has moved", Deed::Move(Called), [B, A, S], [A, B]),
 ];
 
@@ -98,6 +98,7 @@ const TAB_CALLED: &[Row] = &[
     Row("resumed by the called tab", Deed::Resume(Called), [B, A, S], [A, B]),
     Row("ICE began anew", Deed::Move(Called), [B, A, S], [A, B]),
     Row("the called tab speaks PCMU alone", Deed::Speak(Called, Codec::Pcmu), [B, A, S], [A, B]),
+    Row("the called tab speaks Opus alone", Deed::Speak(Called, Codec::Opus), [B, A, S], [A, B]),
     Row("it was reloaded", Deed::Reload, [B, A, S], [A, B]),
     Row("on hold after the reload", Deed::Hold(Called), [Music, S, S], [S, S]),
     Row("reloaded while it holds", Deed::Reload, [Music, S, S], [S, S]),

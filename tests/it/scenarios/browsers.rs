@@ -245,7 +245,8 @@ async fn another_implementation_of_webrtc_takes_a_queues_call_and_calls_a_desk_p
 
     let mut peer = Aiortc::new(PAGE_HZ);
     let offer = peer.offer();
-    let calling = page.call("sip:1000@perezvon", &sites::extension(1), &offer);
+    let desk = sites::extension(1);
+    let calling = page.call("sip:1000@perezvon", &desk, &offer);
     let (called, (to, answer)) = tokio::join!(
         async {
             let ringing = timeout(SOON, office.agents[0].next_call()).await.expect("the desk phone rings").unwrap();
@@ -257,7 +258,7 @@ async fn another_implementation_of_webrtc_takes_a_queues_call_and_calls_a_desk_p
     peer.take_answer(&answer);
     called.hears_tone(PAGE_HZ, SOON).await.unwrap();
     peer.hears(agent_hz(1), SOON);
-    page.write(&page.request("BYE", 2, "sip:1000@perezvon", &to, &sites::extension(1), "")).await;
+    page.write(&page.request("BYE", 2, "sip:1000@perezvon", &to, &desk, "")).await;
     assert_eq!(page.next_response().await.status, Status::OK);
     called.ended(SOON).await.unwrap();
 }
