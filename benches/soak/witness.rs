@@ -23,6 +23,10 @@ const LEAST_TONE: f64 = 0.8;
 const LENGTH_TOLERANCE_MS: u64 = 100;
 /// Memory settles in this share of the time; what it is then is compared over thirds.
 const WARM_UP_SHARE: u32 = 5;
+/// Until as many calls as shall be are there.
+const FILLING: Duration = Duration::from_secs(60);
+/// Threads for blocking work come and go.
+const OTHER_THREADS: f64 = 4.0;
 /// Memory may grow by so much over the time: pages of the database's cache, and tables that double.
 const GROWTH_SHARE: f64 = 0.05;
 const GROWTH_KIB: f64 = 4096.0;
@@ -85,7 +89,7 @@ impl Health {
 /// What is wrong with how the server was: `looks` under load, `after` in the middle of one last call.
 pub fn judge_health(looks: &[(Duration, Health)], time: Duration, idle: &Health, after: &Health, end: &Health) -> Vec<String> {
     let mut faults = Vec::new();
-    let warm = time / WARM_UP_SHARE;
+    let warm = (time / WARM_UP_SHARE).max(FILLING);
     let third = (time - warm) / 3;
     let mean = |from: Duration, what: fn(&Health) -> f64| {
         let figures = looks.iter().filter(|(at, _)| (from..from + third).contains(at)).map(|(_, health)| what(health));
@@ -99,7 +103,7 @@ pub fn judge_health(looks: &[(Duration, Health)], time: Duration, idle: &Health,
         faults.push(format!("memory grew from {first:.0} to {last:.0} KiB"));
     }
     let threads = |health: &Health| health.threads as f64;
-    if mean(warm + third * 2, threads) > mean(warm, threads) + 1.0 {
+    if mean(warm + third * 2, threads) > mean(warm, threads) + OTHER_THREADS {
         faults.push("threads became more and more".into());
     }
     // A call from the carrier to an agent has two legs.
