@@ -148,18 +148,19 @@ impl Tape {
     }
 
     fn shut(&mut self, turn: &mut Turn, id: RecordingId, shut: Shut) -> Result<(), Refusal> {
+        // The mark first: what is told of the gate then says why it shut.
+        self.mark(turn, shut.marks().0, None);
         if let Tape::Running(_) = self {
             turn.push(Effect::GateRecording { captures: false });
         }
-        self.mark(turn, shut.marks().0, None);
         *self = Tape::Shut(id, shut);
         Ok(())
     }
 
     fn open(&mut self, turn: &mut Turn, id: RecordingId) -> Result<(), Refusal> {
         if let Tape::Shut(_, shut) = *self {
-            turn.push(Effect::GateRecording { captures: true });
             self.mark(turn, shut.marks().1, None);
+            turn.push(Effect::GateRecording { captures: true });
         }
         *self = Tape::Running(id);
         Ok(())

@@ -30,6 +30,8 @@ const HOLD: Duration = Duration::from_millis(250);
 const MAX_BACKLOG_MS: u64 = 4000;
 /// The most that one block holds, at 8 kHz.
 const LONGEST_BLOCK: i64 = 1000 * SAMPLES_PER_MS;
+/// Marks that the events of a growing recording tell.
+const MOST_MARKS_TOLD: usize = 1000;
 /// A recording whose taps ended this long ago, and which nobody finished, is finished: silence for ever helps nobody.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
@@ -59,7 +61,7 @@ pub struct Clerk {
 /// A recording that takes audio.
 struct Running {
     id: RecordingId,
-    /// As it began.
+    /// As it began, with the marks since.
     view: RecordingView,
     path: String,
     started: Time,
@@ -117,9 +119,15 @@ impl Clerk {
         match order {
             Order::Begin(begin, place) => self.begin(&begin, place),
             Order::Mark { key, kind, label, at } => {
-                if let Some(running) = self.running.get(&key) {
+                if let Some(running) = self.running.get_mut(&key) {
                     let at_ms = u64::try_from(position_at(running.started, at) / SAMPLES_PER_MS).unwrap_or(0);
-                    self.send(running.writer, Job::Mark(running.id, Mark { at_ms, kind, label }));
+                    let mark = Mark { at_ms, kind, label };
+                    // Further ones are in the file's notes and in the finished view all the same.
+                    if running.view.marks.len() < MOST_MARKS_TOLD {
+                        running.view.marks.push(mark.clone());
+                    }
+                    let (writer, id) = (running.writer, running.id);
+                    self.send(writer, Job::Mark(id, mark));
                 }
             }
             Order::Gate { key, captures, at } => self.gate(key, captures, at),

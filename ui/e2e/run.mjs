@@ -7,6 +7,7 @@ import * as calls from './calls.mjs';
 import * as looks from './looks.mjs';
 import * as pages from './pages.mjs';
 import * as phone from './phone.mjs';
+import * as steering from './steering.mjs';
 
 if (!existsSync(new URL('../dist/index.html', import.meta.url))) {
   console.error('no dist/: run `npm run build` first');
@@ -14,7 +15,13 @@ if (!existsSync(new URL('../dist/index.html', import.meta.url))) {
 }
 
 const wanted = process.argv.slice(2);
-const tests = [...Object.entries(calls), ...Object.entries(phone), ...Object.entries(pages), ...Object.entries(looks)]
+const tests = [
+  ...Object.entries(calls),
+  ...Object.entries(phone),
+  ...Object.entries(steering),
+  ...Object.entries(pages),
+  ...Object.entries(looks),
+]
   .map(([name, test]) => ({ name: name.replaceAll('_', ' '), test }))
   .filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
 

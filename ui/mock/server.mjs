@@ -148,6 +148,45 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         send(response, 204);
       },
     ],
+    [
+      'POST',
+      on(`/calls/${ID}/(?:hold|resume)`),
+      ({ me, id, request, response }) => {
+        const is_held = request.url.endsWith('/hold');
+        const call = found(world.call(id));
+        if (call.state !== (is_held ? 'talking' : 'held')) throw new Refused(409, 'call_state', 'Сейчас нельзя');
+        world.hold(id, call.agent ?? me.login, is_held);
+        send(response, 200, world.call(id));
+      },
+    ],
+    [
+      'POST',
+      on(`/calls/${ID}/recording`),
+      ({ id, body, response }) => {
+        found(world.call(id));
+        if (!world.tape(id, body.action)) throw new Refused(409, 'recording_state', 'Запись не в том состоянии');
+        send(response, 200, world.call(id));
+      },
+    ],
+    [
+      'POST',
+      on(`/calls/${ID}/supervise`),
+      ({ me, id, body, response }) => {
+        if (me.role === 'agent') throw new Refused(403, 'forbidden', 'Слушать может супервизор');
+        const call = found(world.call(id));
+        if (call.state !== 'talking' && call.state !== 'held') throw new Refused(409, 'call_state', 'Никто не говорит');
+        world.supervise(id, me.login, body.mode);
+        send(response, 200, call);
+      },
+    ],
+    [
+      'DELETE',
+      on(`/calls/${ID}/supervise`),
+      ({ me, id, response }) => {
+        if (!world.leave(id, me.login)) throw new Refused(409, 'not_supervising', 'Вы не в этом разговоре');
+        send(response, 200, world.call(id));
+      },
+    ],
     ['GET', on('/recordings'), ({ me, query, response }) => send(response, 200, page(world.recordingsFor(me, query), query))],
     ['GET', on(`/recordings/${ID}`), ({ id, response }) => send(response, 200, found(world.recording(id)))],
     ['GET', on(`/recordings/${ID}/peaks`), ({ id, response }) => send(response, 200, peaksOf(found(world.recording(id))))],
@@ -183,6 +222,8 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         return world.answer(wish.call_id ?? world.lastRinging(), wish.agent);
       case 'end':
         return world.end(wish.call_id ?? world.lastOpen(), wish);
+      case 'away':
+        return world.absent(wish);
       case 'queue':
         return world.enqueue(wish);
       case 'state':

@@ -82,13 +82,14 @@ export class Sip {
   }
 
   /** The world rings this agent: the page gets an INVITE. */
-  async ring(login, call, { auto_answer = false, resume = false } = {}) {
+  async ring(login, call, { auto_answer = false, resume = false, supervises = false } = {}) {
     const page = this.pages.get(login);
     if (!page) return;
-    const dialog = { call_id: token(), tag: token(), cseq: 1, state: 'ringing', login, call: call.id, page };
-    this.calls.set(call.id, dialog);
+    const dialog = { call_id: token(), tag: token(), cseq: 1, state: 'ringing', login, call: call.id, page, supervises };
+    const key = supervises ? `${login} in ${call.id}` : call.id;
+    this.calls.set(key, dialog);
     const body = this.far ? await this.far.offer(dialog.call_id) : madeUpOffer();
-    if (this.calls.get(call.id) !== dialog) return;
+    if (this.calls.get(key) !== dialog) return;
     dialog.is_sent = true;
     const party = call.kind === 'inbound' ? call.from : { number: call.to, display: null };
     const headers = {
@@ -102,6 +103,11 @@ export class Sip {
     };
     dialog.from = `${party.display ? `"${party.display.replace(/["\\]/g, '')}" ` : ''}<sip:${party.number ?? 'anonymous'}@perezvon>`;
     this.#request(dialog, 'INVITE', headers, body);
+  }
+
+  /** A supervisor is out of it. */
+  dismiss(call_id, login) {
+    this.end(`${login} in ${call_id}`);
   }
 
   /** The call is over, or was answered elsewhere. */
@@ -159,8 +165,9 @@ export class Sip {
     if (message.method === 'ACK') return undefined;
     if (!dialog) return this.#reply(ws, message, 481, 'Call/Transaction Does Not Exist');
     if (message.method === 'BYE') {
-      this.calls.delete(dialog.call);
+      this.calls.delete(dialog.supervises ? `${dialog.login} in ${dialog.call}` : dialog.call);
       this.#reply(ws, message, 200, 'OK');
+      if (dialog.supervises) return this.world.leave(dialog.call, dialog.login);
       return this.world.end(dialog.call, { ended_by: 'agent' });
     }
     if (message.method === 'INVITE') return this.#reinvited(ws, dialog, message);
@@ -236,6 +243,7 @@ export class Sip {
     this.#request(dialog, 'ACK');
     if (!is_first) return;
     await this.far?.answer(dialog.call_id, response.body);
+    if (dialog.supervises) return this.world.tellSupervision(dialog.login);
     const call = this.world.call(dialog.call);
     if (call && call.state !== 'talking' && call.state !== 'held') this.world.answer(dialog.call, dialog.login);
   }

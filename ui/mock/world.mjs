@@ -22,6 +22,8 @@ export class World {
     this.oldest_seq = 1000;
     this.log = [];
     this.open = new Map();
+    /** Who listens to which call, by login. */
+    this.supervisors = new Map();
     this.clients = makeClients(now);
     const { calls, recordings } = makeHistory(now, this.clients);
     this.calls = calls;
@@ -77,6 +79,7 @@ export class World {
 
   sees(user, event) {
     if (user.role !== 'agent') return true;
+    if (event.type === 'call.supervised') return false;
     const legs = event.data.legs ?? [];
     return (
       event.agent === user.login ||
@@ -457,6 +460,60 @@ export class World {
     call.state = is_held ? 'held' : 'talking';
     this.emit(is_held ? 'call.held' : 'call.resumed', call, { call_id, agent: login, queue: call.queue });
     this.#change(login, { state: is_held ? 'holding' : 'talking', call_id });
+  }
+
+  /** What `recording {action}` does; false when it cannot be done now. */
+  tape(call_id, action) {
+    const recording = this.recording(this.open.get(call_id)?.recording_id);
+    const SHUTS = { pause: 'paused', mask: 'masked', stop: 'stopped' };
+    const OPENS = { resume: ['paused', 'unpaused'], unmask: ['masked', 'unmasked'], start: ['stopped', 'started'] };
+    if (!recording || recording.state !== 'recording') return false;
+    const mark = (kind) => recording.marks.push({ at_ms: Date.now() - Date.parse(recording.started_at), kind, label: null });
+    const tell = (type) => this.emit(type, recording, { call_id, agent: this.open.get(call_id).agent });
+    if (SHUTS[action]) {
+      if (recording.shut && !(action === 'stop' && recording.shut !== 'stopped')) return false;
+      const was_open = !recording.shut;
+      Object.defineProperty(recording, 'shut', { value: SHUTS[action], writable: true, configurable: true });
+      if (was_open) tell('recording.paused');
+      mark(SHUTS[action]);
+      return true;
+    }
+    const [of, kind] = OPENS[action] ?? [];
+    if (recording.shut !== of) return false;
+    recording.shut = null;
+    mark(kind);
+    tell('recording.resumed');
+    return true;
+  }
+
+  /** A supervisor comes in, or changes the mode; their page rings and answers by itself. */
+  supervise(call_id, login, mode) {
+    const was = this.supervisors.get(login);
+    this.supervisors.set(login, { call_id, mode });
+    const is_ringing = !was && this.sip?.pageOf(login) !== undefined;
+    if (is_ringing) void this.sip.ring(login, this.open.get(call_id), { auto_answer: true, supervises: true });
+    else this.tellSupervision(login);
+  }
+  tellSupervision(login) {
+    const { call_id, mode } = this.supervisors.get(login) ?? {};
+    const call = this.open.get(call_id);
+    if (call) this.emit('call.supervised', { supervisor: login, agent: call.agent, mode }, { call_id, agent: login });
+  }
+  /** They leave; false when they were not in it. */
+  leave(call_id, login) {
+    if (this.supervisors.get(login)?.call_id !== call_id) return false;
+    this.supervisors.delete(login);
+    this.sip?.dismiss(call_id, login);
+    const agent = this.open.get(call_id)?.agent ?? null;
+    this.emit('call.supervised', { supervisor: login, agent, mode: null }, { call_id, agent: login });
+    return true;
+  }
+
+  /** A browser in the call falls silent, or comes back after `gap_ms`. */
+  absent({ call_id, agent, gap_ms = null }) {
+    const id = call_id ?? [...this.open.values()].find((call) => call.agent === agent)?.id;
+    const leg = this.open.get(id).legs.find((one) => one.agent === agent)?.id ?? uuid();
+    return this.emit(gap_ms === null ? 'call.leg_lost' : 'call.leg_returned', { leg, agent, gap_ms }, { call_id: id, agent });
   }
 
   /** A phone of this agent came or went. */

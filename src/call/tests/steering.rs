@@ -114,9 +114,9 @@ fn a_recording_is_paused_masked_stopped_and_goes_on() {
     {
         assert_eq!(line.refusal(CallWish::Record(open)), Refusal::RecordingIs("running"));
         line.ask(CallWish::Record(shut));
-        assert_eq!(line.turn(), ["recording leaves out".to_owned(), format!("mark {shut_mark}")]);
+        assert_eq!(line.turn(), [format!("mark {shut_mark}"), "recording leaves out".to_owned()]);
         line.ask(CallWish::Record(open));
-        assert_eq!(line.turn(), ["recording captures".to_owned(), format!("mark {open_mark}")]);
+        assert_eq!(line.turn(), [format!("mark {open_mark}"), "recording captures".to_owned()]);
     }
     line.ask(CallWish::Record(Mask));
     assert_eq!(line.refusal(CallWish::Record(Resume)), Refusal::RecordingIs("masked"), "only what masked it unmasks it");

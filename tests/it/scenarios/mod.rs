@@ -15,4 +15,5 @@ mod pops;
 mod quality;
 mod restart;
 mod secrecy;
+mod softphone;
 mod steering;

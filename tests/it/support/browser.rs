@@ -1,5 +1,5 @@
-//! Telephones in a real browser: JsSIP in Chromium tabs, each with its own tone. They run in ui/e2e/phones.mjs, which
-//! takes one JSON command a line and answers each with one.
+//! Telephones in a real browser, each with its own tone: bare JsSIP in tabs (ui/e2e/phones.mjs), or agents' pages of the
+//! desk with the phone in them (ui/e2e/agents.mjs). Either takes one JSON command a line and answers each with one.
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
@@ -22,10 +22,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Browser {
     pub fn open(server: &Server) -> Browser {
+        Browser::run("e2e/phones.mjs", server)
+    }
+
+    /// For pages of the desk itself.
+    pub fn of_agents(server: &Server) -> Browser {
+        Browser::run("e2e/agents.mjs", server)
+    }
+
+    fn run(script: &str, server: &Server) -> Browser {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
         assert!(ui.join("node_modules/jssip").exists(), "the desk's packages are missing: run `make test`");
         let mut child = Command::new("timeout")
-            .args(["-k", "1", "300", "node", "e2e/phones.mjs"])
+            .args(["-k", "1", "300", "node", script])
             .arg(format!("http://{}", server.http))
             .current_dir(ui)
             .stdin(Stdio::piped())
@@ -61,6 +70,17 @@ impl Browser {
         }
     }
 
+    /// The strip on top of an agent's page says all this.
+    pub fn strip(&mut self, page: &str, words: &[&str]) -> String {
+        let says = |strip: &Value| words.iter().all(|word| strip.as_str().is_some_and(|text| text.contains(word)));
+        let strip = self.until(page, "strip", &format!("says {words:?}"), says);
+        strip.as_str().expect("text").to_owned()
+    }
+
+    pub fn press(&mut self, page: &str, keys: &str) {
+        self.tell(page, "press", json!({"keys": keys}));
+    }
+
     /// A tab with a registered telephone of the person whose API this is.
     pub async fn phone(&mut self, page: &str, api: &Api, hz: f32) {
         self.tell(page, "open", json!({}));
@@ -77,7 +97,12 @@ impl Browser {
 
     /// This tone and nothing else.
     pub fn hears_only(&mut self, page: &str, hz: f32) {
-        self.until(page, "heard", &format!("hears only {hz} Hz"), |heard| is_made_of(heard, &[hz]));
+        self.hears(page, &[hz]);
+    }
+
+    /// These tones together and nothing else.
+    pub fn hears(&mut self, page: &str, tones: &[f32]) {
+        self.until(page, "heard", &format!("hears only {tones:?} Hz"), |heard| is_made_of(heard, tones));
     }
 
     pub fn hears_nothing(&mut self, page: &str) {

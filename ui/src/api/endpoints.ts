@@ -14,6 +14,8 @@ import type {
   PhoneAccess,
   Queue,
   Recording,
+  RecordingAction,
+  SupervisionMode,
   TimelineEntry,
   WantedState,
 } from './types';
@@ -46,6 +48,15 @@ export const getCalls = (filter: CallFilter = {}, { signal }: Aborted = {}) =>
 export const getCall = (id: string) => request<Call>('GET', `/calls/${id}`);
 /** Rings the asking person's phone first, then dials. */
 export const startCall = (to: string) => request<Call>('POST', '/calls', { body: { to }, idempotency_key: randomId() });
+/** Hold and resume for phones that are not in this page. */
+export const holdCall = (id: string) => request<Call>('POST', `/calls/${id}/hold`);
+export const resumeCall = (id: string) => request<Call>('POST', `/calls/${id}/resume`);
+export const steerRecording = (id: string, action: RecordingAction) =>
+  request<Call>('POST', `/calls/${id}/recording`, { body: { action } });
+/** Our phone rings and answers by itself; again with another mode changes it. */
+export const superviseCall = (id: string, mode: SupervisionMode) =>
+  request<Call>('POST', `/calls/${id}/supervise`, { body: { mode } });
+export const leaveCall = (id: string) => request<Call>('DELETE', `/calls/${id}/supervise`);
 export const hangUp = (id: string) => request<undefined>('POST', `/calls/${id}/hangup`);
 
 export interface RecordingFilter {

@@ -146,7 +146,8 @@ export interface Pop {
   late: boolean;
 }
 
-export type RetractReason = 'answered_elsewhere' | 'abandoned' | 'no_answer' | 'declined' | 'unreachable' | 'withdrawn' | 'server_restart';
+export type RetractReason =
+  'answered_elsewhere' | 'abandoned' | 'no_answer' | 'declined' | 'unreachable' | 'withdrawn' | 'server_restart';
 
 /** `kind` is `main`, `mobile`, `work`, `home`, `fax` or `other`. */
 export interface ClientNumber {
@@ -299,6 +300,29 @@ export type CallEvent = Envelope<
   | 'call.ended',
   Call
 >;
+/** A leg that is in the call and not there: a page that was reloaded, another network. */
+export interface Absence {
+  leg: string;
+  /** Whose browser it is. */
+  agent: string | null;
+  /** How long it was away; null while it is. */
+  gap_ms: number | null;
+}
+export type AbsenceEvent = Envelope<'call.leg_lost' | 'call.leg_returned', Absence>;
+
+/** `whisper`: only the agent hears the supervisor; `barge`: both do. */
+export type SupervisionMode = 'listen' | 'whisper' | 'barge';
+export interface Supervision {
+  supervisor: string;
+  /** Whose side of the call is supervised. */
+  agent: string | null;
+  /** Null: the supervisor is out. */
+  mode: SupervisionMode | null;
+}
+export type SupervisionEvent = Envelope<'call.supervised', Supervision>;
+
+export type RecordingAction = 'stop' | 'start' | 'pause' | 'resume' | 'mask' | 'unmask';
+
 export type AgentEvent = Envelope<'agent.state_changed', Agent>;
 export type PopShown = Envelope<'pop.shown', Pop>;
 export type PopRetracted = Envelope<'pop.retracted', { pop_id: string; reason: RetractReason }>;
@@ -307,7 +331,7 @@ export type RecordingEvent = Envelope<
   Recording
 >;
 /** One entry of the server's diary. A `switch` over `type` ends in `assertNever`. */
-export type Event = CallEvent | AgentEvent | PopShown | PopRetracted | RecordingEvent;
+export type Event = CallEvent | AbsenceEvent | SupervisionEvent | AgentEvent | PopShown | PopRetracted | RecordingEvent;
 export type EventType = Event['type'];
 
 /** The first frame of the websocket: where the stream begins, and the newest entry there is already. */

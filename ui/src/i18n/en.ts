@@ -197,6 +197,43 @@ export const en: Dictionary = {
     said_unmuted: 'The microphone is on',
   },
 
+  taping: {
+    pause: 'Pause recording',
+    open: 'Record again',
+    mask: 'Hide card details',
+    stop: 'Stop recording',
+    menu: 'More about the recording',
+    failed: 'The recording did not change',
+    broken: 'Not recording',
+    shut: { paused: 'Paused', masked: 'Card hidden', stopped: 'Not recorded' },
+    said: { paused: 'Recording paused', masked: 'Card details are not recorded', stopped: 'Recording stopped' },
+    said_open: 'Recording again',
+  },
+  away: {
+    gone: (name: string, time: string) => `${name || 'The other side'}: link lost, waiting ${time}`,
+    back: (name: string, seconds: string) => (name ? `${name}: back after ${seconds} s` : `Back in the call after ${seconds} s`),
+    chip: 'link lost',
+  },
+  supervise: {
+    listen: 'Listen',
+    whisper: 'Whisper',
+    barge: 'Join the call',
+    modes: (agent: string) => `Call of ${agent}`,
+    hears_nobody: 'Nobody hears you',
+    hears_one: (agent: string) => `Only ${agent} hears you`,
+    hears_both: 'Both hear you',
+    heard_by: (mode: 'listen' | 'whisper' | 'barge', agent: string) =>
+      ({ listen: 'nobody hears you', whisper: `only ${agent.split(' ')[0] ?? agent} hears you`, barge: 'both hear you' })[mode],
+    you: { listen: 'You are listening', whisper: 'You are whispering', barge: 'You are in the call' },
+    joining: 'Connecting',
+    leave: { listen: 'Stop listening', whisper: 'Stop whispering', barge: 'Leave the call' },
+    failed: 'Could not join',
+    leave_failed: 'Could not leave',
+    listened: (name: string, mode: 'listen' | 'whisper' | 'barge') =>
+      ({ listen: `${name} listens`, whisper: `${name} whispers`, barge: `${name} is in the call` })[mode],
+    keys: 'listen, whisper, join; Esc to leave',
+  },
+
   gone: {
     answered_elsewhere: 'answered on another phone',
     answered_by: (name) => `answered by ${name}`,
@@ -636,6 +673,7 @@ export const en: Dictionary = {
     hold: 'hold and resume',
     mute: 'microphone',
     keypad: 'keypad',
+    tape: 'pause the recording, record again',
     ready: 'ready after wrap-up',
     palette: 'search and commands',
     note: 'note on the client',

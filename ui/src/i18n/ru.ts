@@ -198,6 +198,48 @@ export const ru = {
     said_unmuted: 'Микрофон включён',
   },
 
+  taping: {
+    pause: 'Пауза записи',
+    open: 'Записывать дальше',
+    mask: 'Скрыть данные карты',
+    stop: 'Больше не записывать',
+    menu: 'Ещё о записи',
+    failed: 'С записью не получилось',
+    broken: 'Запись не идёт',
+    shut: { paused: 'Пауза записи', masked: 'Карта скрыта', stopped: 'Не записываем' },
+    said: { paused: 'Запись на паузе', masked: 'Данные карты не записываются', stopped: 'Запись остановлена' },
+    said_open: 'Запись снова идёт',
+  },
+  away: {
+    gone: (name: string, time: string) => `${name || 'Собеседник'}: связь пропала, ждём ${time}`,
+    back: (name: string, seconds: string) =>
+      name ? `${name}: снова на связи, не было ${seconds} с` : `Вернулись в разговор, пауза ${seconds} с`,
+    chip: 'связь пропала',
+  },
+  supervise: {
+    listen: 'Слушать',
+    whisper: 'Подсказать',
+    barge: 'Войти в разговор',
+    modes: (agent: string) => `Разговор агента: ${agent}`,
+    hears_nobody: 'Вас не слышит никто',
+    hears_one: (agent: string) => `Слышит только ${agent}`,
+    hears_both: 'Слышат оба',
+    heard_by: (mode: 'listen' | 'whisper' | 'barge', agent: string) =>
+      ({
+        listen: 'вас не слышит никто',
+        whisper: `слышит только ${agent.split(' ')[0] ?? agent}`,
+        barge: 'слышат оба',
+      })[mode],
+    you: { listen: 'Вы слушаете', whisper: 'Вы подсказываете', barge: 'Вы в разговоре' },
+    joining: 'Подключаем',
+    leave: { listen: 'Перестать слушать', whisper: 'Закончить подсказку', barge: 'Выйти из разговора' },
+    failed: 'Подключиться не получилось',
+    leave_failed: 'Выйти не получилось',
+    listened: (name: string, mode: 'listen' | 'whisper' | 'barge') =>
+      ({ listen: `слушает ${name}`, whisper: `подсказывает ${name}`, barge: `в разговоре ${name}` })[mode],
+    keys: 'слушать, подсказать, войти; Esc выйти',
+  },
+
   gone: {
     answered_elsewhere: 'ответили на другом телефоне',
     answered_by: (name: string) => `отвечает ${name}`,
@@ -640,6 +682,7 @@ export const ru = {
     hold: 'удержать и продолжить',
     mute: 'микрофон',
     keypad: 'тональный набор',
+    tape: 'пауза записи и снова запись',
     ready: 'на линию после обработки',
     palette: 'поиск и команды',
     note: 'заметка о клиенте',

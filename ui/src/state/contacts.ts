@@ -60,6 +60,11 @@ export function applyEvent(contacts: readonly Contact[], event: Event, me: strin
       return called(contacts, event.data, ms(event.at), me);
     case 'agent.state_changed':
       return event.data.login === me ? stated(contacts, event.data) : contacts;
+    case 'call.leg_lost':
+    case 'call.leg_returned':
+    case 'call.supervised':
+      // Nobody's part in a call changes by these.
+      return contacts;
     case 'recording.started':
     case 'recording.paused':
     case 'recording.resumed':

@@ -3,10 +3,13 @@
 import { t } from '../i18n/index.svelte';
 import type { Line, LineTrouble } from '../phone/words';
 import type { Contact } from './contacts';
+import { holdCall, resumeCall } from '../api/endpoints';
 import { desk } from './desk.svelte';
+import { errorText } from './errors';
 import { pairUp } from './pairs';
 import { phone } from './phone.svelte';
 import { prefs } from './prefs.svelte';
+import { supervision } from './supervision.svelte';
 import { session } from './session.svelte';
 import { toasts } from './toasts.svelte';
 
@@ -14,9 +17,14 @@ class Talk {
   is_keypad_open = $state(false);
   /** What was decided about a call before its ring reached this page. */
   decided = $state.raw<{ call_id: string; what: 'answer' | 'decline' } | null>(null);
+  /** The call whose hold the server was asked to change. */
+  asked_hold = $state<string | null>(null);
   /** What the keypad has sent in this call. */
   digits = $state('');
-  #pairs = $derived(pairUp(phone.lines, desk.contacts));
+  /** A call that we only listen to is none of the desk's. */
+  #pairs = $derived(
+    pairUp(supervision.line ? phone.lines.filter(({ id }) => id !== supervision.line?.id) : phone.lines, desk.contacts),
+  );
   /** The one in the strip, when it is on this page's phone. */
   readonly line: Line | null = $derived(
     desk.foremost ? (this.#pairs.lines.get(desk.foremost.call_id) ?? null) : (this.#pairs.strays[0] ?? null),
@@ -82,13 +90,30 @@ class Talk {
   }
 
   toggleHold(line: Line | null = this.line): void {
+    const { foremost } = desk;
+    if (!line && foremost && !this.is_in_page && (foremost.phase === 'talking' || foremost.phase === 'held'))
+      void this.#holdByServer(foremost);
     if (line?.phase !== 'talking' || line.is_changing) return;
     if (line.is_held) this.#holdOthers(line);
     if (!phone.hold(line, !line.is_held)) this.#say('hold_refused');
   }
 
+  /** A phone elsewhere: the server holds for it. */
+  async #holdByServer({ call_id, phase }: Contact): Promise<void> {
+    if (this.asked_hold) return;
+    this.asked_hold = call_id;
+    try {
+      await (phase === 'held' ? resumeCall(call_id) : holdCall(call_id));
+    } catch (error) {
+      toasts.show('error', t().softphone.troubles.hold_refused, { text: errorText(error) });
+    } finally {
+      this.asked_hold = null;
+    }
+  }
+
   toggleMute(): void {
-    if (this.line?.phase === 'talking') phone.mute(this.line, !this.line.is_muted);
+    const line = this.line ?? supervision.line;
+    if (line?.phase === 'talking') phone.mute(line, !line.is_muted);
   }
 
   toggleKeypad(): void {
