@@ -131,3 +131,71 @@ export async function the_agent_reads_how_long_she_was_away(desk) {
   await desk.strip(/Вернулись в разговор, пауза 2,3 с/);
   await desk.shot('back-in-the-talk');
 }
+
+const endedOf = (desk) =>
+  desk.mock.world.calls.filter((call) => call.answered_at && call.agent).sort((a, b) => b.started_at.localeCompare(a.started_at));
+
+export async function a_calls_page_tells_how_it_sounded_second_by_second(desk) {
+  const page = await desk.signIn('olga');
+  const call = endedOf(desk)[1];
+  await desk.go('/calls');
+  await page.locator(`a[href="/calls/${call.id}"]`).first().click();
+  await page.getByRole('heading', { name: 'Звук' }).waitFor();
+  await desk.sees('По секундам');
+  const cursor = page.getByRole('slider', { name: 'Место в звонке' });
+  await cursor.focus();
+  for (let n = 0; n < 5; n += 1) await page.keyboard.press('PageDown');
+  await desk.until('the moment is told', async () => /MOS|тишина/.test((await cursor.getAttribute('aria-valuetext')) ?? ''));
+  await desk.axe('a call');
+  await desk.shot('call-quality');
+}
+
+export async function one_way_audio_is_told_with_its_reason_in_words(desk) {
+  const page = await desk.signIn('olga');
+  const call = endedOf(desk)[2];
+  await desk.order('trouble', { call_id: call.id, role: 'agent', trouble: 'private_address' });
+  await desk.go(`/calls/${call.id}`);
+  await desk.sees('от этой стороны звук не пришёл');
+  await desk.sees('Телефон назвал адрес своей внутренней сети');
+  await desk.axe('one-way audio');
+  await desk.shot('call-one-way');
+  await desk.order('fail', { path: `/api/v1/calls/${call.id}/quality`, status: 503 });
+  await page.reload();
+  await desk.sees('Качество связи не открылось');
+}
+
+export async function a_calls_page_in_English_dark_and_narrow(desk) {
+  const page = await desk.signIn('olga', { locale: 'en-US', theme: 'dark', width: 1280, height: 800 });
+  const call = endedOf(desk)[1];
+  await desk.order('trouble', { call_id: call.id, role: 'caller', trouble: 'nothing_came' });
+  await desk.go(`/calls/${call.id}`);
+  await desk.sees('no sound came from this side');
+  await desk.axe('a call, English, dark');
+  await desk.shot('call-quality-en-dark');
+  await page.setViewportSize({ width: 720, height: 900 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${wide} px wider than the window`);
+  await desk.shot('call-quality-narrow');
+}
+
+export async function listening_and_a_paused_recording_in_English_dark_and_narrow(desk) {
+  const page = await desk.signIn('olga', { locale: 'en-US', theme: 'dark', width: 1280, height: 800 });
+  await desk.go('/floor');
+  await page.getByRole('button', { name: /Whisper: Борис/ }).click();
+  await desk.strip(/You are whispering.*only Борис hears you/);
+  await desk.axe('whispering, English, dark');
+  await desk.shot('listening-en-dark');
+  await page.setViewportSize({ width: 720, height: 600 });
+  await desk.shot('listening-narrow');
+  await desk.close();
+  await desk.order('reset');
+  const { page: agent } = await talking(desk, { locale: 'en-US', theme: 'dark', width: 1280, height: 800 });
+  await agent.keyboard.press('Alt+KeyR');
+  await desk.strip(/Paused/);
+  await desk.axe('a paused recording, English, dark');
+  await desk.shot('recording-paused-en-dark');
+  await agent.setViewportSize({ width: 720, height: 600 });
+  await desk.shot('recording-paused-narrow');
+  const end = await agent.getByRole('button', { name: /Hang up/ }).boundingBox();
+  assert.ok(end.x + end.width <= 720, 'the end button is off the page');
+}

@@ -6,6 +6,7 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 import { peaksOf, wavOf } from './audio.mjs';
+import { qualityOf } from './quality.mjs';
 import { Sip } from './sip.mjs';
 import { World } from './world.mjs';
 import { PASSWORD } from './data.mjs';
@@ -138,6 +139,11 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         send(response, 201, world.originate(me.login, body.to));
       },
     ],
+    [
+      'GET',
+      on(`/calls/${ID}/quality`),
+      ({ id, response }) => send(response, 200, { legs: qualityOf(found(world.call(id)), world.troubles) }),
+    ],
     ['GET', on(`/calls/${ID}`), ({ id, response }) => send(response, 200, found(world.call(id)))],
     [
       'POST',
@@ -222,6 +228,9 @@ export function startMock({ port = 0, host = '127.0.0.1' } = {}) {
         return world.answer(wish.call_id ?? world.lastRinging(), wish.agent);
       case 'end':
         return world.end(wish.call_id ?? world.lastOpen(), wish);
+      case 'trouble':
+        world.troubles.set(`${wish.call_id} ${wish.role}`, wish.trouble);
+        return {};
       case 'away':
         return world.absent(wish);
       case 'queue':

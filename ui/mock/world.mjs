@@ -22,6 +22,8 @@ export class World {
     this.oldest_seq = 1000;
     this.log = [];
     this.open = new Map();
+    /** What was wrong with the sound, by call and role. */
+    this.troubles = new Map();
     /** Who listens to which call, by login. */
     this.supervisors = new Map();
     this.clients = makeClients(now);

@@ -7,6 +7,7 @@ import type {
   Client,
   ClientPatch,
   Event,
+  LegQuality,
   Lookup,
   Me,
   Page,
@@ -45,6 +46,7 @@ export interface CallFilter {
 }
 export const getCalls = (filter: CallFilter = {}, { signal }: Aborted = {}) =>
   request<Page<Call>>('GET', '/calls', { query: { ...filter }, ...(signal && { signal }) });
+export const getQuality = (id: string) => request<{ legs: LegQuality[] }>('GET', `/calls/${id}/quality`);
 export const getCall = (id: string) => request<Call>('GET', `/calls/${id}`);
 /** Rings the asking person's phone first, then dials. */
 export const startCall = (to: string) => request<Call>('POST', '/calls', { body: { to }, idempotency_key: randomId() });

@@ -85,6 +85,48 @@ export interface Call {
   merged_into: string | null;
 }
 
+/** Why one side of a leg was silent. */
+export type AudioTrouble =
+  'nothing_came' | 'private_address' | 'from_another_address' | 'unusable' | 'nothing_sent' | 'not_delivered';
+
+/** One column a figure, all of one length; point i is `step_seconds` long. */
+export interface QualitySeconds {
+  step_seconds: number;
+  /** Packets a second. */
+  received: number[];
+  loss_percent: number[];
+  /** What the far end lost of ours, where it said so. */
+  remote_loss_percent: (number | null)[];
+  concealed_percent: (number | null)[];
+  jitter_ms: number[];
+  round_trip_ms: (number | null)[];
+  /** 1 to 4.5; null where nothing came: hold, silence. */
+  mos: (number | null)[];
+}
+
+/** How one leg was heard, and heard us. Known when its media has closed. */
+export interface LegQuality {
+  leg: string;
+  codec: string | null;
+  lived_ms: number;
+  packets_received: number;
+  packets_lost: number;
+  loss_percent: number;
+  jitter_ms: number;
+  max_jitter_ms: number;
+  packets_sent: number;
+  remote_packets_lost: number | null;
+  remote_jitter_ms: number | null;
+  round_trip_ms: number | null;
+  mos: number | null;
+  remote_mos: number | null;
+  trouble: AudioTrouble | null;
+  concealed_percent?: number | null;
+  /** When its media opened: the beginning of the first point. */
+  started_at?: Time | null;
+  seconds?: QualitySeconds | null;
+}
+
 export interface Agent {
   login: string;
   name: string;
