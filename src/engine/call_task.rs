@@ -257,7 +257,11 @@ impl CallTask {
             MediaEvent::Silent { .. } => Some(Input::RtpSilent { leg }),
             MediaEvent::FirstPacket { .. } => Some(Input::RtpHeard { leg }),
             MediaEvent::PlayEnded { .. } if self.announced == Some(leg) => Some(Input::PromptEnded { leg }),
-            MediaEvent::PlayEnded { .. } | MediaEvent::Digit { .. } | MediaEvent::Closed { .. } => None,
+            MediaEvent::Digit { digit, .. } => {
+                self.legs.pass_key(leg, digit).await;
+                None
+            }
+            MediaEvent::PlayEnded { .. } | MediaEvent::Closed { .. } => None,
             MediaEvent::Secured { .. } => None,
             MediaEvent::Distrusted { .. } => {
                 tracing::warn!(call.id = %self.id, "call {}: a browser's certificate is not the one that its SDP announced", self.id);

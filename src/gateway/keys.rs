@@ -27,10 +27,26 @@ pub fn key_of_info(headers: &Headers, body: &[u8]) -> Option<char> {
     matches!(key, '0'..='9' | '*' | '#' | 'A'..='D').then_some(key)
 }
 
+/// The body of an INFO that presses a key, and its type.
+pub fn info_of_key(key: char) -> (&'static str, String) {
+    ("application/dtmf-relay", format!("Signal={key}\r\nDuration={INFO_MS}\r\n"))
+}
+
+/// How long a key that is told as a whole was down.
+const INFO_MS: u32 = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sip::wire::HeaderName;
+
+    #[test]
+    fn what_we_say_is_understood() {
+        for digit in "0123456789*#ABCD".chars() {
+            let (content_type, body) = info_of_key(digit);
+            assert_eq!(key(content_type, &body), Some(digit));
+        }
+    }
 
     fn key(content_type: &str, body: &str) -> Option<char> {
         let mut headers = Headers::new();

@@ -8,7 +8,7 @@ pub mod sdp;
 
 pub use caller::{caller_from_trunk, dialled};
 pub use cause::{is_worth_another_target, leg_failure, reason_for, status_for};
-pub use keys::key_of_info;
+pub use keys::{info_of_key, key_of_info};
 pub use sdp::distance;
 
 use sdp::{FarEnd, Fingerprint, IceCredentials, LocalBrowser, LocalMedia, MediaSession, Session, Wanted};

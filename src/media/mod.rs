@@ -18,6 +18,7 @@ pub mod music; //      hold music, computed
 mod opus; //           settings of Opus and the guard before it
 pub mod outgoing; //   the one stream a leg hears, over changes of source
 pub mod pulse; //      whether a browser still lives
+pub mod packing; //    what is made, in packets as long as the far end wants them
 mod packets; //        packets waiting for their turn
 mod playout; //        decoded audio waiting to be heard
 pub mod quality; //    the numbers kept for a leg

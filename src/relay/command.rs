@@ -110,6 +110,8 @@ pub struct RemoteMedia {
     pub codec: Codec,
     /// The payload type of `codec` on this leg.
     pub payload_type: u8,
+    /// The length of the packets that it wants. What is passed on to it keeps the length that it came in.
+    pub ptime_ms: u16,
     /// Other codecs that were negotiated, with their payload types: the far end may change to one of them at any packet. Our
     /// own packets keep to `codec`. A law of G.711 at its static number is understood without being named.
     pub other_formats: Vec<(u8, Codec)>,
@@ -137,6 +139,7 @@ impl RemoteMedia {
             rtcp_mux: false,
             codec,
             payload_type: codec.payload_type(),
+            ptime_ms: 20,
             other_formats: Vec::new(),
             dtmf: None,
             dtmf_inband: false,

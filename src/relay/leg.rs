@@ -21,6 +21,7 @@ use crate::media::codec::Codec;
 use crate::media::dtmf::{DigitReader, TelephoneEvent};
 use crate::media::latch::{Latch, Verdict};
 use crate::media::outgoing::Outgoing;
+use crate::media::packing::Packing;
 use crate::media::quality::LegStats;
 use crate::media::reception::{Reception, round_trip_ms};
 use crate::media::rtcp::{self, ReportBlocks, RtcpPacket};
@@ -45,6 +46,8 @@ pub(super) struct Leg {
     pub(super) reception: Reception,
     pub(super) out: Outgoing,
     pub(super) stats: LegStats,
+    /// What was made for it and fills no packet yet.
+    pub(super) packing: Packing,
     /// Whom it hears, who hears it, who gets its keys.
     pub(super) ties: Ties,
     /// What it hears when that cannot be passed on as it is.
@@ -111,6 +114,7 @@ impl Leg {
             latch: Latch::default(),
             reception: Reception::default(),
             out: Outgoing::new(seed[0], seed[1] as u16 & SRTP_START, seed[2]),
+            packing: Packing::default(),
             stats: LegStats::default(),
             ties: Ties::default(),
             render: None,

@@ -24,7 +24,6 @@ pub(super) struct Render {
     /// Counts the renderings of the leg.
     round: u32,
     turns: u32,
-    sent: u16,
     /// Somebody has been heard. Before that nothing is sent, and after it every turn, be it silence.
     has_begun: bool,
     /// Not for the codec's sake: as soon as packets can be passed on they are.
@@ -56,7 +55,6 @@ impl Render {
             mix: Mix::default(),
             round,
             turns: 0,
-            sent: 0,
             has_begun: false,
             is_for_many: sources > 1,
             passable: 0,
@@ -137,11 +135,5 @@ impl Render {
     /// What was made of one source since it was asked last; `None` beyond the last.
     pub fn take_count(&mut self, place: usize) -> Option<(MediaId, Rendered)> {
         self.voices.get_mut(place).map(|voice| (voice.from, std::mem::take(&mut voice.count)))
-    }
-
-    /// The sequence number of the next packet that is sent of this.
-    pub fn next_sequence(&mut self) -> u16 {
-        self.sent = self.sent.wrapping_add(1);
-        self.sent
     }
 }

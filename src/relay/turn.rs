@@ -12,6 +12,7 @@ use super::wheel::PACKET;
 use crate::media::coder::{Encoder, MAX_CODED_BYTES};
 use crate::media::dtmf::{EventPacket, KeyTone, PressWriter, TelephoneEvent};
 use crate::media::outgoing::Source;
+use crate::media::packing::{self, MOST_PACKET_BYTES, Packed};
 use crate::media::sound::{Sound, SoundCoder};
 use crate::types::Time;
 
@@ -22,11 +23,19 @@ pub(super) struct Play {
     pub kind: PlayKind,
     /// The next packet of the sound.
     next: usize,
-    /// Turns of the sound so far, over repetitions, and those of them in which a packet was sent.
+    /// Turns of the sound so far, over repetitions.
     turns: u32,
-    sent: u16,
     /// For what nobody has coded yet in the leg's codec.
     coder: Option<Box<SoundCoder>>,
+}
+
+/// What the 20 ms of a turn are.
+#[derive(Clone, Copy)]
+struct Made {
+    source: Source,
+    /// Counts the turns of the source, sent or not.
+    turn: u32,
+    is_speech: bool,
 }
 
 /// Whether a leg's sound goes on.
@@ -44,7 +53,7 @@ impl Leg {
     /// Begins a sound in place of whatever was playing or heard, and sends its first packet.
     pub fn start_play(&mut self, now: Time, sound: Arc<Sound>, repeat: bool, kind: PlayKind, outlets: &mut Outlets) -> Played {
         self.plays = self.plays.wrapping_add(1);
-        self.play = Some(Play { sound, repeat, kind, next: 0, turns: 0, sent: 0, coder: None });
+        self.play = Some(Play { sound, repeat, kind, next: 0, turns: 0, coder: None });
         // What is mixed begins afresh after the sound: what waits now would be old by then.
         self.render = None;
         match self.reachable() {
@@ -112,11 +121,9 @@ impl Leg {
         if !remote.receives {
             return Played::On;
         }
-        play.sent = play.sent.wrapping_add(1);
-        let (timestamp, is_speech) = (play.turns.wrapping_mul(step_of(remote.codec.clock_hz())), play.kind == PlayKind::Prompt);
-        if let Some(place) = self.out.place(now, Source::Sound { play: self.plays }, play.sent, timestamp) {
-            self.send_audio(now, place, remote, coded.get(..len).unwrap_or(&[]), is_speech, outlets);
-        }
+        let made =
+            Made { source: Source::Sound { play: self.plays }, turn: play.turns, is_speech: play.kind == PlayKind::Prompt };
+        self.send_made(now, remote, made, coded.get(..len).unwrap_or(&[]), outlets);
         Played::On
     }
 
@@ -126,9 +133,28 @@ impl Leg {
         let mut coded = [0; MAX_CODED_BYTES];
         let is_heard = remote.receives && !is_taken;
         let Some(frame) = render.frame(now, &mut coded).filter(|_| is_heard) else { return };
-        let timestamp = frame.turn.wrapping_mul(step_of(remote.codec.clock_hz()));
-        if let Some(place) = self.out.place(now, Source::Mix { round: frame.round }, render.next_sequence(), timestamp) {
-            self.send_audio(now, place, remote, coded.get(..frame.len).unwrap_or(&[]), true, outlets);
+        let made = Made { source: Source::Mix { round: frame.round }, turn: frame.turn, is_speech: true };
+        self.send_made(now, remote, made, coded.get(..frame.len).unwrap_or(&[]), outlets);
+    }
+
+    /// Sends what was made in a turn, in packets as long as the far end wants them.
+    fn send_made(&mut self, now: Time, remote: &RemoteMedia, made: Made, coded: &[u8], outlets: &mut Outlets) {
+        let Made { source, turn, is_speech } = made;
+        let timestamp = turn.wrapping_mul(step_of(remote.codec.clock_hz()));
+        let wanted = packing::packet_bytes(remote.codec, remote.ptime_ms);
+        let Some(wanted) = wanted.filter(|wanted| *wanted != coded.len()) else {
+            let sequence = self.packing.whole(source);
+            if let Some(place) = self.out.place(now, source, sequence, timestamp) {
+                self.send_audio(now, place, remote, coded, is_speech, outlets);
+            }
+            return;
+        };
+        self.packing.push(source, timestamp, coded);
+        let mut packet = [0; MOST_PACKET_BYTES];
+        while let Some(Packed { sequence, timestamp, len }) = self.packing.packet(wanted, &mut packet) {
+            if let Some(place) = self.out.place(now, source, sequence, timestamp) {
+                self.send_audio(now, place, remote, packet.get(..len).unwrap_or(&[]), is_speech, outlets);
+            }
         }
     }
 }
@@ -142,7 +168,7 @@ pub(super) enum Pressing {
 pub(super) struct ToneOut {
     tone: KeyTone,
     encoder: Encoder,
-    turns: u16,
+    turns: u32,
 }
 
 impl Pressing {
@@ -205,13 +231,10 @@ impl Leg {
         }
         let len = out.encoder.encode(samples, &mut coded);
         out.turns = out.turns.wrapping_add(1);
-        let timestamp = u32::from(out.turns) * step_of(remote.codec.clock_hz());
-        if !remote.receives {
-            return;
-        }
-        if let Some(place) = self.out.place(now, Source::Key { press: self.presses }, out.turns, timestamp) {
+        if remote.receives {
             // No tap hears it: keys may be a card's number.
-            self.send_audio(now, place, remote, coded.get(..len).unwrap_or(&[]), false, outlets);
+            let made = Made { source: Source::Key { press: self.presses }, turn: out.turns, is_speech: false };
+            self.send_made(now, remote, made, coded.get(..len).unwrap_or(&[]), outlets);
         }
     }
 }

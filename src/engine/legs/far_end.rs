@@ -10,7 +10,7 @@ use crate::gateway;
 use crate::gateway::sdp::Direction;
 use crate::relay::MediaCommand;
 use crate::sip::endpoint::{Body, Command, Event, Failure, Offered};
-use crate::sip::wire::{Request, Status};
+use crate::sip::wire::{Request, Status, Text};
 use crate::types::{EndCause, LegId};
 
 impl Legs {
@@ -41,7 +41,7 @@ impl Legs {
                 None
             }
             Event::InDialog { request, .. } => {
-                self.press_key(leg, &request);
+                self.press_key(leg, &request).await;
                 None
             }
             Event::Invite { .. }
@@ -61,12 +61,34 @@ impl Legs {
         Some(departed(leg, departure))
     }
 
-    /// A key pressed by INFO is pressed for whom the leg talks with.
-    fn press_key(&self, leg: LegId, request: &Request) {
-        let key = gateway::key_of_info(&request.headers, &request.body);
-        if let (Some(digit), Some(peer)) = (key, self.legs.get(&leg).and_then(|leg| leg.peer)) {
+    /// A key pressed by INFO is pressed for whom the leg talks with. Who has no telephone-event and presses so gets keys so.
+    async fn press_key(&mut self, id: LegId, request: &Request) {
+        let Some(digit) = gateway::key_of_info(&request.headers, &request.body) else { return };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let has_events = leg.remote().is_some_and(|remote| remote.dtmf.is_some());
+        if !has_events && !std::mem::replace(&mut leg.has_keys_by_info, true) {
+            self.connect(id);
+        }
+        let Some(peer) = self.legs.get(&id).and_then(|leg| leg.peer) else { return };
+        if !self.press_by_info(peer, digit).await {
             self.media(peer, |media| MediaCommand::SendDigit { media, digit });
         }
+    }
+
+    /// The media of a leg told a key. The media thread has passed it on to whoever takes it there.
+    pub async fn pass_key(&self, id: LegId, digit: char) {
+        if let Some(peer) = self.legs.get(&id).and_then(|leg| leg.peer) {
+            self.press_by_info(peer, digit).await;
+        }
+    }
+
+    /// Presses a key for a leg that has keys by INFO alone; false for others.
+    async fn press_by_info(&self, id: LegId, digit: char) -> bool {
+        let Some(leg) = self.legs.get(&id).filter(|leg| leg.has_keys_by_info && leg.is_answered) else { return false };
+        let (content_type, body) = gateway::info_of_key(digit);
+        let body = Body { content_type: Text::constant(content_type), bytes: body.into() };
+        self.order(Command::Info { leg: leg.sip, body }).await;
+        true
     }
 
     fn progressed(&mut self, id: LegId, fork: u16, offered: Offered, status: Status, sdp: Option<Bytes>) -> Option<Input> {

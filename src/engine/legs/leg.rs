@@ -55,6 +55,8 @@ pub(super) struct Leg {
     /// Our SDP is the offer, the ACK brings the answer.
     pub offered_in_answer: bool,
     pub is_answered: bool,
+    /// It took no telephone-event and pressed a key by INFO: neither tones are looked for nor made.
+    pub has_keys_by_info: bool,
     pub began: Time,
     /// The phone whose early media we hear.
     pub early_fork: Option<u16>,
@@ -91,6 +93,7 @@ impl Leg {
             answer: None,
             offered_in_answer: false,
             is_answered: false,
+            has_keys_by_info: false,
             began: clock::now(),
             early_fork: None,
             trunk: None,

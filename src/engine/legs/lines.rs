@@ -96,9 +96,12 @@ impl Legs {
 
     /// Tells the media thread where the far end is now.
     pub(super) fn connect(&self, id: LegId) {
-        let Some(line) = self.legs.get(&id).and_then(Leg::line) else { return };
-        if let Some(remote) = line.session.remote() {
-            self.relay(MediaCommand::Connect { media: line.media, remote: remote_media(remote) });
+        let Some(leg) = self.legs.get(&id) else { return };
+        if let Some((line, remote)) = leg.line().and_then(|line| Some((line, line.session.remote()?))) {
+            // Who has keys by neither has tones.
+            let dtmf_inband = remote.dtmf.is_none() && !leg.has_keys_by_info;
+            let remote = relay::RemoteMedia { dtmf_inband, ..remote_media(remote) };
+            self.relay(MediaCommand::Connect { media: line.media, remote });
         }
     }
 
@@ -167,6 +170,7 @@ fn remote_media(remote: &RemoteMedia) -> relay::RemoteMedia {
         rtcp_mux: remote.rtcp_mux,
         codec: remote.codec,
         payload_type: remote.payload_type,
+        ptime_ms: remote.ptime_ms,
         other_formats: remote.others.clone(),
         dtmf: remote.dtmf.map(|dtmf| (dtmf.payload_type, dtmf.clock_hz)),
         dtmf_inband: false,

@@ -225,6 +225,11 @@ pub enum Command {
         status: Status,
         body: Option<Body>,
     },
+    /// Tells an answered leg something by INFO, without an Info-Package. What it answers changes nothing.
+    Info {
+        leg: LegId,
+        body: Body,
+    },
     /// Ends a leg in whatever state: CANCEL, a final failure or BYE, each at the moment that the RFC allows.
     /// `reason` is a Reason header.
     Bye {

@@ -164,6 +164,7 @@ impl Endpoint {
             Command::Ack { leg, body } => self.ack(leg, body.as_ref()),
             Command::ReInvite { leg, body } => self.re_invite(now, leg, body),
             Command::AnswerReInvite { leg, status, body } => self.answer_re_invite(now, leg, status, body.as_ref()),
+            Command::Info { leg, body } => self.inform(now, leg, &body),
             Command::Bye { leg, reason } | Command::Cancel { leg, reason } => self.hang_up(now, leg, reason),
             Command::Lend(loan) => self.lend(now, *loan),
             Command::TakeBack { session } => self.take_back(|loan| session.is_none_or(|session| loan.session == session)),
@@ -232,7 +233,7 @@ impl Endpoint {
                 What::Response(response) => self.out.tell(Event::OptionsAnswered { probe, status: Some(response.status) }),
                 What::TimedOut | What::NotSent(_) => self.out.tell(Event::OptionsAnswered { probe, status: None }),
             },
-            Owner::Cancel => {}
+            Owner::Cancel | Owner::Info => {}
         }
     }
 

@@ -162,6 +162,21 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Sends an INFO in a dialog that stands (RFC 6086 §2: the use that came before packages).
+    pub(super) fn inform(&mut self, now: Time, leg: LegId, body: &Body) -> Result<(), CommandError> {
+        let own = self.legs.get_mut(leg).ok_or(CommandError::NoSuchLeg)?;
+        let reach = own.reach.clone();
+        let session = own.session_mut().ok_or(CommandError::WrongState)?;
+        let mut info = session.dialog.request(Method::Info);
+        build::set_body(&mut info.headers, &mut info.body, Some(body));
+        let dialog = session.dialog.clone();
+        // A browser that is away just now misses it: a key is worth nothing later.
+        if let Some(flow) = self.way_to(&dialog, &reach) {
+            self.send_request(now, info, flow, Owner::Info);
+        }
+        Ok(())
+    }
+
     /// Ends a leg in whatever state it is.
     pub(super) fn hang_up(&mut self, now: Time, leg: LegId, reason: Option<Text>) -> Result<(), CommandError> {
         let own = self.legs.get_mut(leg).ok_or(CommandError::NoSuchLeg)?;

@@ -39,6 +39,8 @@ pub(super) enum Owner {
     /// Whatever the answer, the INVITE's own answer decides.
     Cancel,
     Options(u64),
+    /// Whatever the peer says to it.
+    Info,
 }
 
 /// What the endpoint hears about a request it sent.

@@ -1,13 +1,14 @@
 //! Whose packets count: strangers change nothing, phones behind NAT are found, and found again when they move.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use perezvon::media::codec::Codec::Pcma;
+use perezvon::media::codec::Codec::{G722, Pcma};
 use perezvon::media::rtp::RtpHeader;
 use perezvon::relay::{MediaCommand, RemoteMedia};
 
-use super::party::{listen_until, talk};
+use super::party::{are_tones, listen_until, talk};
 use super::rig::{LOOPBACK, Line, Rig};
 
 const FLOOD: u16 = 5000;
@@ -56,6 +57,57 @@ fn a_flood_from_a_stranger_changes_nothing() {
     assert_got_nothing(&seeing);
     let stats = rig.close(a.id);
     assert_eq!((stats.packets_received, stats.packets_lost, stats.source_changes), (50, 0, 0));
+}
+
+/// Sends `a_second` packets a second to a leg's port until it is told to stop, and says how many there were.
+fn steady_flood(to: SocketAddr, a_second: u64, must_stop: &AtomicBool) -> u64 {
+    let stranger = UdpSocket::bind((LOOPBACK, 0)).unwrap();
+    let header = RtpHeader { marker: false, payload_type: 8, sequence: 1, timestamp: 160, ssrc: 0x5555_5555 };
+    let packet = [&header.to_bytes()[..], &[0x2a; 160]].concat();
+    let (start, mut sent) = (Instant::now(), 0);
+    while !must_stop.load(Ordering::Relaxed) {
+        let due = start.elapsed().as_micros() as u64 * a_second / 1_000_000;
+        for _ in sent..due {
+            let _ = stranger.send_to(&packet, to);
+        }
+        sent = due.max(sent);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    sent
+}
+
+#[test]
+fn fifty_thousand_packets_a_second_from_a_stranger_change_nobodys_audio() {
+    // On one thread, so that the flooded leg and the others share it.
+    let rig = Rig::new(1);
+    let (mut a, mut b) = (rig.line(0, Pcma, 700.0), rig.line(0, Pcma, 1100.0));
+    let (mut c, mut d) = (rig.line(0, Pcma, 500.0), rig.line(0, G722, 1700.0));
+    rig.bridge(&a, &b);
+    rig.bridge(&c, &d);
+    talk(&mut [&mut a.party, &mut b.party, &mut c.party, &mut d.party], 10);
+    let (must_stop, to) = (AtomicBool::new(false), a.party.to);
+    let (start, before) = (Instant::now(), [&a, &b, &c, &d].map(|line| line.party.received.len()));
+    let sent = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| steady_flood(to, 50_000, &must_stop));
+        talk(&mut [&mut a.party, &mut b.party, &mut c.party, &mut d.party], 100);
+        must_stop.store(true, Ordering::Relaxed);
+        flood.join().unwrap()
+    });
+    let a_second = sent as f64 / start.elapsed().as_secs_f64();
+    assert!(a_second > 45_000.0, "the flood was only {a_second} a second");
+    listen_until(&mut [&mut a.party, &mut b.party], 110);
+    let during: Vec<usize> =
+        [&a, &b, &c, &d].iter().zip(before).map(|(line, before)| line.party.received.len() - before).collect();
+    assert!(during.iter().all(|packets| *packets >= 95), "{during:?}");
+    a.party.assert_hears(100, 1100.0, &[700.0]);
+    b.party.assert_hears(100, 700.0, &[1100.0]);
+    for (line, hears) in [(&c, 1700.0), (&d, 500.0)] {
+        assert!(are_tones(&line.party.heard(90), &[hears], &[500.0, 700.0, 1100.0, 1700.0]), "{hears} Hz");
+    }
+    b.party.assert_one_stream();
+    let stats = rig.close(a.id);
+    assert_eq!((stats.packets_received, stats.packets_lost, stats.source_changes), (110, 0, 0));
+    assert_eq!([rig.close(b.id), rig.close(c.id), rig.close(d.id)].map(|stats| stats.packets_lost), [0; 3]);
 }
 
 #[test]

@@ -27,6 +27,15 @@ fn keys_at(party: &Party) -> String {
     digits.collect()
 }
 
+/// Loses so many of a hundred of the packets that a party received, by its own dice.
+fn lose_received(party: &mut Party, percent: u32) {
+    let mut dice = 7_u32;
+    party.received.retain(|_| {
+        dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (dice >> 16) % 100 >= percent
+    });
+}
+
 /// The keys that the relay told of a leg.
 fn keys_told(rig: &Rig, line: &Line) -> String {
     let told = rig.events().into_iter().filter_map(|event| match event {
@@ -84,7 +93,7 @@ fn keys_pass_between_every_pair_of_codecs_each_once_and_as_long_as_they_were() {
 
 #[test]
 fn keys_are_counted_exactly_when_packets_are_lost() {
-    let keys = "12345678901234567890";
+    let keys = "1122334455667788990011*#";
     for codecs in [[Pcma, Pcma], [Opus, Pcma], [Pcma, Opus]] {
         let rig = Rig::new(3);
         let mut a = line_with_keys(&rig, 0, codecs[0], 700.0);
@@ -95,8 +104,33 @@ fn keys_are_counted_exactly_when_packets_are_lost() {
         press_in_time(&mut [&mut a.party, &mut b.party], keys);
         talk(&mut [&mut a.party, &mut b.party], 30);
         assert_eq!(keys_told(&rig, &a), keys);
+        lose_received(&mut b.party, 5);
         assert_eq!(keys_at(&b.party), keys, "{codecs:?}");
     }
+}
+
+#[test]
+fn keys_of_another_kind_are_counted_exactly_when_packets_are_lost() {
+    let keys = "1122334455667788990011*#";
+    let rig = Rig::new(3);
+    // Tones of one side become events at the other, and digits told by signalling become both.
+    let mut a = line_with_tones(&rig, 0, Pcma, 500.0);
+    let mut b = line_with_keys(&rig, 1, Pcma, 1100.0);
+    a.party.loss_percent = 5;
+    rig.bridge(&a, &b);
+    talk(&mut [&mut a.party, &mut b.party], 10);
+    press_as_tones(&mut a.party, &mut [&mut b.party], keys);
+    talk(&mut [&mut a.party, &mut b.party], 20);
+    assert_eq!(keys_told(&rig, &a), keys);
+    for digit in keys.chars() {
+        rig.command(MediaCommand::SendDigit { media: a.id, digit });
+        rig.command(MediaCommand::SendDigit { media: b.id, digit });
+        talk(&mut [&mut a.party, &mut b.party], 8);
+    }
+    talk(&mut [&mut a.party, &mut b.party], 60);
+    lose_received(&mut b.party, 5);
+    assert_eq!(keys_at(&b.party), [keys, keys].concat());
+    assert_eq!(tones_at(&a.party), keys);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Party {
     pub dtmf_inband: bool,
     /// Length of its packets.
     pub ptime_ms: u32,
+    /// The length of packets it wants to hear.
+    pub wants_ptime_ms: u16,
     /// Of a hundred packets, so many are lost on their way.
     pub loss_percent: u32,
     pub ssrc: u32,
@@ -71,6 +73,7 @@ impl Party {
             dtmf_clock_hz: 8000,
             dtmf_inband: false,
             ptime_ms: 20,
+            wants_ptime_ms: 20,
             loss_percent: 0,
             ssrc: rand::random(),
             sequence: rand::random(),
@@ -92,6 +95,7 @@ impl Party {
     pub fn remote(&self) -> RemoteMedia {
         RemoteMedia {
             payload_type: self.payload_type,
+            ptime_ms: self.wants_ptime_ms,
             dtmf: self.dtmf_payload_type.map(|payload_type| (payload_type, self.dtmf_clock_hz)),
             dtmf_inband: self.dtmf_inband,
             comfort_noise: self.takes_comfort_noise.then_some(13),

@@ -10,6 +10,7 @@ mod codecs;
 mod crash;
 mod desk;
 mod floor;
+mod keypad;
 mod load;
 mod pops;
 mod quality;

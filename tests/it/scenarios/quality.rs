@@ -34,6 +34,14 @@ async fn a_good_call_has_good_figures_and_no_trouble() {
     for leg in legs(&office, &id).await {
         assert!(leg["mos"].as_f64().unwrap() > 4.2, "{leg}");
         assert_eq!((&leg["codec"], &leg["trouble"]), (&json!("PCMA"), &Value::Null), "{leg}");
+        let (seconds, count) = (&leg["seconds"], leg["seconds"]["mos"].as_array().unwrap().len());
+        assert!((3..=30).contains(&count) && seconds["step_seconds"] == 1, "{leg}");
+        for column in
+            ["received", "loss_percent", "remote_loss_percent", "concealed_percent", "jitter_ms", "round_trip_ms", "gap"]
+        {
+            assert_eq!(seconds[column].as_array().map(Vec::len), Some(count), "{column}: {leg}");
+        }
+        assert!(seconds["mos"][count - 1].as_f64().unwrap() > 4.2 && leg["started_at"].is_string(), "{leg}");
         assert!(leg["packets_received"].as_u64() > Some(150) && leg["packets_sent"].as_u64() > Some(150), "{leg}");
     }
 }

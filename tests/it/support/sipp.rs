@@ -9,6 +9,7 @@ use perezvon::media::codec::Codec;
 
 const REGISTER: &str = include_str!("../scenarios/sipp/register.xml");
 const AGENT: &str = include_str!("../scenarios/sipp/agent.xml");
+const KEYPAD: &str = include_str!("../scenarios/sipp/keypad.xml");
 const CALLER: &str = include_str!("../scenarios/sipp/caller.xml");
 
 /// What the client plays and what the agent plays, in hertz.
@@ -18,6 +19,7 @@ pub const AGENT_HZ: f32 = 1000.0;
 /// What callers and phones without audio write into their SDP; SIPp binds it all the same.
 const SILENT_CALLERS_PORT: u16 = 30_000;
 const SILENT_AGENTS_PORT: u16 = 30_100;
+const KEYPAD_PORT: u16 = 30_200;
 
 /// A running SIPp; killed when dropped.
 pub struct Sipp {
@@ -92,6 +94,13 @@ impl Sipp {
         let rate = ["-r", &calls, "-rp", &mean_ms, "-l", &calls, "-m", &total];
         let arguments = [&[&*server, "-p", &*local, "-s", load.number, "-mp", &*media][..], &rate].concat();
         Sipp::start("caller", &scenario, &injection, load.seconds, &arguments)
+    }
+
+    /// A caller without telephone-event who presses 7 by INFO, waits for a 4 by INFO and then for the end.
+    #[allow(dead_code, reason = "benches share this file")]
+    pub fn keypad(server: SocketAddr, local: u16, number: &str) -> Sipp {
+        let (server, local, ports) = (server.to_string(), local.to_string(), KEYPAD_PORT.to_string());
+        Sipp::start("keypad", KEYPAD, "", 30, &[&server, "-p", &local, "-m", "1", "-s", number, "-mp", &ports])
     }
 
     fn start(name: &'static str, scenario: &str, injection: &str, seconds: u32, arguments: &[&str]) -> Sipp {

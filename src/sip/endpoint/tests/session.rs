@@ -8,6 +8,24 @@ fn re_invite(bench: &mut Bench, answer: &Response, cseq: u32) -> String {
 }
 
 #[test]
+fn an_answered_leg_is_told_by_info_and_its_answer_changes_nothing() {
+    let mut bench = Bench::new();
+    let (leg, _) = bench.talking("keys");
+    bench.take_sent();
+    let body = Body { content_type: Text::constant("application/dtmf-relay"), bytes: "Signal=5\r\nDuration=100\r\n".into() };
+    bench.command(Command::Info { leg, body: body.clone() }).unwrap();
+    let (flow, info) = bench.sent_request();
+    assert_eq!((&info.method, info.headers.content_type().as_deref()), (&Method::Info, Some("application/dtmf-relay")));
+    assert_eq!(&*info.body, b"Signal=5\r\nDuration=100\r\n");
+    bench.message(flow, response_to(&info, 415, "x"));
+    assert!(bench.take_events().is_empty());
+    bench.command(Command::Bye { leg, reason: None }).unwrap();
+    let (_, bye) = bench.sent_request();
+    assert_eq!(bye.headers.cseq().unwrap().number, info.headers.cseq().unwrap().number + 1);
+    assert_eq!(bench.command(Command::Info { leg, body }), Err(CommandError::NoSuchLeg));
+}
+
+#[test]
 fn a_re_invite_of_the_peer_is_answered_by_the_engine_and_moves_its_contact() {
     let mut bench = Bench::new();
     let (leg, answer) = bench.talking("c1");
