@@ -16,6 +16,12 @@ import type { AgentState, CallState } from '../api/types';
 
 export type Tone = 'ready' | 'ring' | 'talk' | 'hold' | 'wrap' | 'rest' | 'alarm';
 
+/** What a call's recording does: takes it all, leaves something out, or cannot. */
+export interface Tape {
+  text: string;
+  tone: 'on' | 'off' | 'alarm';
+}
+
 interface Look {
   tone: Tone;
   icon: Component;
