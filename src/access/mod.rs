@@ -94,6 +94,7 @@ mod tests {
                 sip_ha1: None,
                 skills: Default::default(),
                 record: true,
+                beep_seconds: 0,
                 codecs: crate::site::USER_CODECS.to_vec(),
                 srtp: crate::site::Srtp::Off,
             };
@@ -110,6 +111,7 @@ mod tests {
             answer: true,
             record: true,
             announce: false,
+            beep_seconds: 0,
         };
         site.queues.insert(queue.name.clone(), queue);
         site

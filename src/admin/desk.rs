@@ -96,6 +96,7 @@ impl Desk {
             sip_ha1: None,
             skills: std::collections::BTreeMap::new(),
             record: true,
+            beep_seconds: 0,
             codecs: Vec::new(),
             srtp: site::Srtp::Off,
         };

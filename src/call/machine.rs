@@ -17,6 +17,7 @@ use crate::events::EventKind;
 use crate::types::{AgentId, CallId, CallKind, CardId, EndCause, EndedBy, Ids, LegId, LegRole, Party, Time, TrunkId, Wall};
 
 use super::audio::Told;
+use super::beep::Beep;
 use super::legs::{Leg, LegStep, Legs};
 use super::offer::{Offer, Pops};
 use super::supervision::Supervisor;
@@ -41,6 +42,7 @@ pub struct Call {
     pub(super) supervisors: Vec<Supervisor>,
     pub(super) told: Told,
     pub(super) announcement: Announcement,
+    pub(super) beep: Beep,
     longest_until: Time,
 }
 
@@ -113,7 +115,7 @@ pub(super) type Fits = Result<(), Odd>;
 impl Call {
     /// A leg arrived.
     pub fn arrived(now: Time, wall: Wall, arrival: Arrival) -> (Call, Vec<Effect>) {
-        let Arrival { call, leg, caller, from, to, goal, record, announce, source, limits, ids } = arrival;
+        let Arrival { call, leg, caller, from, to, goal, record, announce, beep_seconds, source, limits, ids } = arrival;
         let (trunk, asker) = match caller {
             Caller::Trunk(trunk) => (Some(trunk), None),
             Caller::Person(person) => (None, Some(person)),
@@ -138,6 +140,7 @@ impl Call {
         };
         let seek = Seek { offers: Vec::new(), hearing: Hearing::Nothing, has_early_media: false };
         let mut new = Call::new(facts, goal, record, limits, ids, first, Phase::Seeking(seek), now);
+        new.beep.and_every(beep_seconds);
         new.announcement = if announce { Announcement::Wanted } else { Announcement::None };
 
         let mut turn = Turn::at(now, wall);
@@ -149,7 +152,7 @@ impl Call {
 
     /// Somebody clicked to call: their phone is dialled first.
     pub fn originated(now: Time, wall: Wall, origination: Origination) -> (Call, Vec<Effect>) {
-        let Origination { call, person, to, goal, record, limits, mut ids } = origination;
+        let Origination { call, person, to, goal, record, beep_seconds, limits, mut ids } = origination;
         let kind = kind(&None, &goal);
         let role = if kind == CallKind::Outbound { LegRole::Agent } else { LegRole::Caller };
         let leg = ids.leg();
@@ -169,6 +172,7 @@ impl Call {
         };
         let phase = Phase::Asking { until: now + limits.direct_ring };
         let mut new = Call::new(facts, goal, record, limits, ids, first, phase, now);
+        new.beep.and_every(beep_seconds);
 
         let mut turn = Turn::at(now, wall);
         new.introduce(&mut turn, AgentDoing::Ringing);
@@ -187,6 +191,7 @@ impl Call {
     fn new(facts: Facts, goal: Goal, record: bool, limits: Limits, ids: Ids, first: Leg, phase: Phase, now: Time) -> Self {
         let sought = if let Goal::Person(person) = &goal { person.record } else { true };
         let asking = facts.asker.as_ref().is_none_or(|person| person.record);
+        let beep_seconds = facts.asker.as_ref().map_or(0, |person| person.beep_seconds);
         let mut new = Call {
             facts,
             goal,
@@ -201,6 +206,7 @@ impl Call {
             supervisors: Vec::new(),
             told: Told::default(),
             announcement: Announcement::None,
+            beep: Beep::every(beep_seconds),
             longest_until: now + limits.longest,
         };
         new.facts.agent = new.usual_agent();
@@ -233,6 +239,7 @@ impl Call {
             turn.push(Effect::Unexpected { state, input: name, leg });
         }
         self.settle_audio(&mut turn);
+        self.settle_beep(&mut turn);
         self.finish_when_quiet(&mut turn);
         turn.into_effects()
     }
@@ -295,7 +302,7 @@ impl Call {
             }
             Phase::Talking { .. } => {
                 let others = self.next_supervisors_deadline().into_iter().chain(self.next_absence_deadline());
-                others.chain([self.longest_until]).min()
+                others.chain(self.beep.next()).chain([self.longest_until]).min()
             }
             Phase::Ended(end) => (!end.is_finished).then_some(end.linger_until),
         }

@@ -4,6 +4,7 @@
 
 mod absence;
 mod audio;
+mod beep;
 mod ending;
 mod happenings;
 mod legs;
@@ -19,6 +20,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use beep::more_often;
 pub use machine::Call;
 pub use offer::{MOST_OFFERS, POP_HOLDS_INVITE};
 pub use words::{

@@ -223,6 +223,7 @@ impl Call {
         if person.as_ref().is_some_and(|person| !person.record) {
             self.tape.forbid(turn);
         }
+        self.beep.and_every(person.as_ref().map_or(0, |person| person.beep_seconds));
         self.answer_first(turn);
         if self.facts.kind == CallKind::Outbound {
             self.tape.start(turn, &mut self.ids, callee);

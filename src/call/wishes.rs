@@ -19,6 +19,7 @@ impl Call {
             CallWish::StopSupervising { agent } => self.stop_supervising(&mut turn, &agent)?,
         }
         self.settle_audio(&mut turn);
+        self.settle_beep(&mut turn);
         self.finish_when_quiet(&mut turn);
         Ok(turn.into_effects())
     }

@@ -20,12 +20,14 @@ pub struct Person {
     pub party: Party,
     /// The user's `record`: false forbids recording any call that this person answers or makes.
     pub record: bool,
+    /// The user's `beep_seconds`, for every recorded call that this person answers or makes.
+    pub beep_seconds: u32,
 }
 
 impl Person {
     pub fn of(user: &User) -> Self {
         let party = Party { number: user.extension.clone(), display: Some(user.name.clone()) };
-        Person { agent: user.login.clone(), party, record: user.record }
+        Person { agent: user.login.clone(), party, record: user.record, beep_seconds: user.beep_seconds }
     }
 }
 
@@ -87,6 +89,8 @@ pub struct Arrival {
     pub record: bool,
     /// The caller is told of the recording before anything else, when there is one.
     pub announce: bool,
+    /// The site's `beep_seconds` of number, queue and route together; 0 for no beep.
+    pub beep_seconds: u32,
     pub source: Option<String>,
     pub limits: Limits,
     pub ids: Ids,
@@ -100,6 +104,7 @@ pub struct Origination {
     pub to: String,
     pub goal: Goal,
     pub record: bool,
+    pub beep_seconds: u32,
     pub limits: Limits,
     pub ids: Ids,
 }
@@ -421,6 +426,8 @@ pub enum Effect {
     HangUpLeg { leg: LegId, cause: EndCause },
     /// Tells the leg that the call is recorded; answered by `PromptEnded`.
     Announce { leg: LegId },
+    /// The short tone of a recorded conversation, in the place of what the leg hears at this moment.
+    Beep { leg: LegId },
     /// Our own ringing tone, to a leg whose media flows.
     PlayRingback { leg: LegId },
     /// Hold music.

@@ -68,6 +68,7 @@ pub(super) fn receive(
         goal: plan.goal,
         record: plan.record,
         announce: plan.announce,
+        beep_seconds: plan.beep_seconds,
         source: plan.source,
         limits: house.limits,
         ids,

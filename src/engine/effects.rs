@@ -49,6 +49,7 @@ impl CallTask {
             Effect::HangUpLeg { leg, cause } => self.legs.hang_up(leg, cause).await,
 
             Effect::Announce { leg } => self.announce(leg),
+            Effect::Beep { leg } => self.legs.beep(leg),
             Effect::PlayRingback { leg } => self.legs.play(leg, PlayKind::Ringback),
             Effect::PlayMusic { leg } => self.legs.play(leg, PlayKind::Music),
             Effect::PlayComfort { leg } => self.legs.play(leg, PlayKind::Comfort),

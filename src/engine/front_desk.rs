@@ -106,8 +106,8 @@ async fn originate(house: &Arc<House>, from: AgentId, to: String) -> Result<Call
     }
     let mut ids = Ids::seeded(rand::random());
     let call = ids.call(clock::wall());
-    let origination =
-        Origination { call, person, to: plan.to.clone(), goal: plan.goal, record: plan.record, limits: house.limits, ids };
+    let (record, beep_seconds, limits) = (plan.record, plan.beep_seconds, house.limits);
+    let origination = Origination { call, person, to: plan.to.clone(), goal: plan.goal, record, beep_seconds, limits, ids };
     let first_view = call_task::originate(house.clone(), origination);
     match tokio::time::timeout(LONGEST_START, first_view).await {
         Ok(Ok(view)) => Ok(view),

@@ -30,6 +30,8 @@ pub(super) struct Sounds {
     pub music: Arc<Sound>,
     /// While the other party is away.
     pub comfort: Arc<Sound>,
+    /// Reminds of the recording.
+    pub beep: Arc<Sound>,
     /// "This call is recorded", by language.
     pub recorded: HashMap<Language, Arc<Sound>>,
 }

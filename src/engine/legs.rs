@@ -154,6 +154,14 @@ impl Legs {
         self.media(leg, |media| MediaCommand::Play { media, sound, repeat: true, kind });
     }
 
+    /// The tone of a recorded conversation. What a leg plays besides would not come back after it.
+    pub fn beep(&self, leg: LegId) {
+        if self.legs.get(&leg).is_some_and(|leg| leg.playing.is_none()) {
+            let sound = self.house.sounds.beep.clone();
+            self.media(leg, |media| MediaCommand::Play { media, sound, repeat: false, kind: PlayKind::Prompt });
+        }
+    }
+
     pub fn stop_playing(&mut self, leg: LegId) {
         if let Some(leg) = self.legs.get_mut(&leg) {
             leg.playing = None;
@@ -300,8 +308,9 @@ impl Legs {
         let Some(leg) = self.legs.remove(&id) else { return };
         let closed = self.closed(id, &leg);
         if let Some(media) = leg.media() {
-            self.relay(MediaCommand::Close { media });
+            // First, or the media thread could tell its last numbers before anybody waits for them.
             self.house.calls.detach_media(media, closed);
+            self.relay(MediaCommand::Close { media });
             self.drop_lines(leg.lines.into_iter().filter(|line| line.media != media));
         }
         if let Some(agent) = &leg.agent {

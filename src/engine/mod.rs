@@ -140,6 +140,7 @@ impl Engine {
                 ringback: Arc::new(parts.ringback),
                 music: Arc::new(parts.music),
                 comfort: Arc::new(Sound::from_pcm(&tones::comfort())),
+                beep: Arc::new(Sound::from_pcm(&tones::beep())),
                 recorded: parts.recorded.into_iter().map(|(language, sound)| (language, Arc::new(sound))).collect(),
             },
             limits: parts.limits,

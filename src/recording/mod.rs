@@ -13,8 +13,9 @@
 
 mod clerk; //      empties the taps, places audio, hands blocks on
 mod disk; //       what is asked of a disk, as a trait
-pub mod files;
-mod gate; //  where recordings lie, opening them
+mod drift; //      a sender's clock against ours
+pub mod files; //  where recordings lie, opening them
+mod gate; //       pauses
 mod job; //        what the clerk hands to a writer
 mod notes; //      marks and gaps beside the growing audio
 pub mod peaks; //  loudness for the player's waveform

@@ -12,6 +12,8 @@ use crate::media::stretch;
 const MOST_MADE_UP: i64 = 60 * SAMPLES_PER_MS;
 /// Where a run is broken, both ends are faded over this long, so that it does not click.
 pub(super) const FADE: i64 = 2 * SAMPLES_PER_MS;
+/// What a line may have moved between two packets that follow each other: it is taken up in the second.
+const MOST_NUDGED: i64 = 4;
 /// The join of two codecs of one speaker.
 const JOIN: i64 = 5 * SAMPLES_PER_MS;
 /// The speaker and, around a change, the one before.
@@ -52,6 +54,8 @@ impl Voices {
         let (hz, is_new) = (self.hz, self.voice_of(&frame).is_none());
         let mut tail = None;
         if is_new {
+            // Whoever comes back to a codec begins afresh in it.
+            self.voices.retain(|voice| (voice.ssrc, voice.codec) != (frame.ssrc, frame.codec));
             // A change of codec in the midst of speech: the former voice goes over into the new one.
             if let Some(former) = self.voices.last_mut().filter(|voice| voice.end == frame.position && voice.ssrc == frame.ssrc) {
                 let samples = tail.insert([0; 2 * JOIN as usize]);
@@ -73,17 +77,23 @@ impl Voices {
         if !is_new && frame.sequence == voice.sequence && frame.position < voice.end {
             return;
         }
+        let is_after_hole = !is_new && frame.position > voice.end + MOST_NUDGED;
+        let goes_on = !is_new && !frame.begins && frame.sequence == voice.sequence.wrapping_add(1);
+        let off = Some(frame.position - voice.end).filter(|off| goes_on && *off != 0 && off.abs() <= MOST_NUDGED);
         let mut samples = [0; MAX_PCM_SAMPLES];
         let len = voice.decoder.decode(&frame.audio, &mut samples).min(MAX_PCM_SAMPLES);
         let samples = &mut samples[..len];
         (voice.sequence, voice.end) = (frame.sequence, frame.position + frame.length);
         if let Some(tail) = tail {
             stretch::join(&tail[..scale * JOIN as usize], samples);
-        } else if is_new || frame.begins {
+        } else if is_new || frame.begins || is_after_hole {
             self.fade_out_before(frame.position);
             fade(samples.iter_mut().take(scale * FADE as usize));
         }
-        self.write(frame.position, samples);
+        match off {
+            Some(off) => self.write(frame.position - off, &nudged(samples, off * scale as i64)),
+            None => self.write(frame.position, samples),
+        }
     }
 
     /// Makes up what is missing right before `frame`, if it is little and begins before `until`.
@@ -112,8 +122,9 @@ impl Voices {
         self.taken = self.taken.max(until);
     }
 
+    /// The one that spoke last, if it is the frame's.
     fn voice_of(&mut self, frame: &Placed) -> Option<&mut Voice> {
-        self.voices.iter_mut().find(|voice| voice.ssrc == frame.ssrc && voice.codec == frame.codec)
+        self.voices.last_mut().filter(|voice| voice.ssrc == frame.ssrc && voice.codec == frame.codec)
     }
 
     /// Samples of the file in one position.
@@ -157,6 +168,23 @@ fn whole(mut frame: Placed, following: &mut VecDeque<Placed>) -> Placed {
         frame.audio = [frame.audio, piece.audio].concat().into();
     }
     frame
+}
+
+/// The same audio longer by so many samples, or shorter: each is put in or taken out where it is missed least.
+fn nudged(samples: &[i16], by: i64) -> Vec<i16> {
+    let mut samples = samples.to_vec();
+    for _ in 0..by.abs() {
+        let edges = samples
+            .windows(3)
+            .map(|near| i32::from(near[0]).abs_diff(near[1].into()) + i32::from(near[1]).abs_diff(near[2].into()));
+        let Some((_, at)) = edges.zip(1..).min() else { return samples };
+        if by > 0 {
+            samples.insert(at, samples[at]);
+        } else {
+            samples.remove(at);
+        }
+    }
+    samples
 }
 
 /// From silence up to full strength in the order given.

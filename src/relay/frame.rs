@@ -3,8 +3,8 @@
 use super::command::MediaId;
 use crate::media::codec::Codec;
 
-/// The longest payload that is carried: 80 ms of G.711, four times the usual.
-pub(super) const MAX_PAYLOAD_BYTES: usize = 640;
+/// The longest payload that is carried: Opus's largest frame of 20 ms (RFC 6716 §3.2.1), or 160 ms of G.711.
+pub(super) const MAX_PAYLOAD_BYTES: usize = 1280;
 
 /// Packets that may wait for one media thread from all others: 80 calls' audio for a second. When it is full, packets are
 /// dropped and counted at the leg that said them.

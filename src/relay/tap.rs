@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use crate::media::codec::Codec;
 use crate::types::Time;
 
-/// Audio bytes a tap frame can hold: 40 ms of G.711. A longer packet comes as several frames.
+/// Audio bytes a tap frame can hold: 40 ms of G.711. A longer packet comes as several frames; one of Opus is to be put together
+/// again, for a piece of it means nothing.
 pub const TAP_PAYLOAD_BYTES: usize = 320;
 
 /// Frames one ring holds. At two channels of 50 frames a second it is 320 calls for a second: what a clerk that was kept
@@ -36,8 +37,8 @@ pub struct TapFrame {
     /// Left: the sender's; right: our own stream's.
     pub ssrc: u32,
     pub sequence: u16,
-    /// RTP time of the first sample, at 8,000 a second. A packet cut into several frames keeps its sequence number
-    /// and counts this on.
+    /// RTP time of the first sample, by the codec's clock (48,000 a second for Opus). A packet cut into several frames keeps
+    /// its sequence number and counts this on by the bytes before, which for Opus is only an order.
     pub timestamp: u32,
     pub codec: Codec,
     /// Frames of this key and channel that were lost since the last one that got through, because the ring was full.

@@ -25,6 +25,7 @@ impl SiteBuilder {
                 sip_ha1: None,
                 skills: Default::default(),
                 record: true,
+                beep_seconds: 0,
                 codecs: crate::site::USER_CODECS.to_vec(),
                 srtp: crate::site::Srtp::Off,
             };
@@ -45,6 +46,7 @@ impl SiteBuilder {
             answer: true,
             record: true,
             announce: false,
+            beep_seconds: 0,
         };
         self.site.queues.insert(queue.name.clone(), queue);
         self
@@ -94,9 +96,9 @@ pub(super) fn prefix_number(prefix: &str, to: &str) -> Number {
 
 fn numbered(pattern: NumberPattern, to: &str) -> Number {
     let to = Destination::parse(to).expect("a test's destination is one");
-    Number { pattern, to, source: Some("site".to_owned()), record: true, announce: false }
+    Number { pattern, to, source: Some("site".to_owned()), record: true, announce: false, beep_seconds: 0 }
 }
 
 pub(super) fn route(prefix: &str, trunk: &str) -> Route {
-    Route { prefix: prefix.to_owned(), trunk: TrunkId::new(trunk), record: true }
+    Route { prefix: prefix.to_owned(), trunk: TrunkId::new(trunk), record: true, beep_seconds: 0 }
 }

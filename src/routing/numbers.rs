@@ -1,7 +1,7 @@
 //! From what was dialled to where it goes. Inbound numbers by the longest match, dialled numbers by extension, own
 //! number, then route. Decides only; knows no SIP: it is given the user part of a URI or what a person typed.
 
-use crate::call::{Goal, Person};
+use crate::call::{Goal, Person, more_often};
 use crate::site::{Destination, Number, NumberPattern, Route, Site};
 use crate::types::{AgentId, E164, EndCause, QueueId, TrunkId};
 
@@ -18,6 +18,8 @@ pub struct Plan {
     pub record: bool,
     /// `announce` of number and queue: either is enough.
     pub announce: bool,
+    /// `beep_seconds` of number, queue and route: the one that beeps more often.
+    pub beep_seconds: u32,
     pub source: Option<String>,
     /// By which other trunks the same number can be reached when the goal's is at its limit, best first.
     pub others: Vec<OtherWay>,
@@ -28,6 +30,7 @@ pub struct Plan {
 pub struct OtherWay {
     pub trunk: TrunkId,
     pub record: bool,
+    pub beep_seconds: u32,
 }
 
 impl Plan {
@@ -41,6 +44,7 @@ impl Plan {
             Some(at) => {
                 let other = self.others.swap_remove(at);
                 self.record = other.record;
+                self.beep_seconds = other.beep_seconds;
                 self.goal = Goal::Outside { trunk: other.trunk, number: number.clone() };
             }
             None => {
@@ -107,10 +111,14 @@ fn follow_number(site: &Site, number: &Number, user_part: &str, steps: usize) ->
     let plan = follow(site, &number.to, user_part, steps);
     let source = number.source.clone().or(plan.source);
     let mut others = plan.others;
-    others.iter_mut().for_each(|other| other.record &= number.record);
+    for other in &mut others {
+        other.record &= number.record;
+        other.beep_seconds = more_often(other.beep_seconds, number.beep_seconds);
+    }
     let (to, record) = (as_e164(site, user_part), plan.record && number.record);
     let announce = plan.announce || number.announce;
-    Plan { to, record, announce, source, goal: plan.goal, others }
+    let beep_seconds = more_often(plan.beep_seconds, number.beep_seconds);
+    Plan { to, record, announce, beep_seconds, source, goal: plan.goal, others }
 }
 
 fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize) -> Plan {
@@ -125,7 +133,7 @@ fn follow(site: &Site, destination: &Destination, user_part: &str, steps: usize)
         Destination::External(number) => to_outside(site, number, steps),
         Destination::Trunk(trunk) if site.trunks.contains_key(trunk) => {
             let goal = Goal::Outside { trunk: trunk.clone(), number: user_part.to_owned() };
-            Plan { goal, to, record: true, announce: false, source: None, others: Vec::new() }
+            plan(goal, to)
         }
         Destination::Trunk(trunk) => nowhere(to, EndCause::NoRoute, format!("there is no trunk {trunk}")),
         Destination::Ivr(name) => nowhere(to, EndCause::NoRoute, format!("ivr:{name}: menus are not part of this version")),
@@ -143,14 +151,12 @@ fn to_queue(site: &Site, to: String, name: &QueueId) -> Plan {
         return nowhere(to, EndCause::QueueUnavailable, format!("queue {name} has no members"));
     }
     let goal = Goal::Queue { queue: name.clone(), answer: queue.answer, priority: 0 };
-    Plan { goal, to, record: queue.record, announce: queue.announce, source: None, others: Vec::new() }
+    Plan { record: queue.record, announce: queue.announce, beep_seconds: queue.beep_seconds, ..plan(goal, to) }
 }
 
 fn to_person(site: &Site, to: String, login: &AgentId) -> Plan {
     match site.users.get(login) {
-        Some(user) if user.extension.is_some() => {
-            Plan { goal: Goal::Person(Person::of(user)), to, record: true, announce: false, source: None, others: Vec::new() }
-        }
+        Some(user) if user.extension.is_some() => plan(Goal::Person(Person::of(user)), to),
         Some(_) => nowhere(to, EndCause::Unreachable, format!("user {login} has no extension, so no phone")),
         None => nowhere(to, EndCause::NotFound, format!("there is no user {login}")),
     }
@@ -174,10 +180,11 @@ fn to_outside(site: &Site, dialled: &str, steps: usize) -> Plan {
             let mut others: Vec<OtherWay> = Vec::new();
             for way in ways.iter().filter(|way| way.trunk != route.trunk) {
                 if others.iter().all(|other| other.trunk != way.trunk) {
-                    others.push(OtherWay { trunk: way.trunk.clone(), record: way.record });
+                    let (trunk, beep_seconds) = (way.trunk.clone(), way.beep_seconds);
+                    others.push(OtherWay { trunk, record: way.record, beep_seconds });
                 }
             }
-            Plan { goal, record: route.record, announce: false, source: None, others, to }
+            Plan { record: route.record, beep_seconds: route.beep_seconds, others, ..plan(goal, to) }
         }
         None => nowhere(to, EndCause::NoRoute, "no [[route]] matches the dialled number".to_owned()),
     }
@@ -214,7 +221,12 @@ fn as_e164(site: &Site, text: &str) -> String {
 }
 
 fn nowhere(to: String, cause: EndCause, why: String) -> Plan {
-    Plan { goal: Goal::Nowhere { cause, why }, to, record: false, announce: false, source: None, others: Vec::new() }
+    Plan { record: false, ..plan(Goal::Nowhere { cause, why }, to) }
+}
+
+/// One about which the site says nothing besides.
+fn plan(goal: Goal, to: String) -> Plan {
+    Plan { goal, to, record: true, announce: false, beep_seconds: 0, source: None, others: Vec::new() }
 }
 
 #[cfg(test)]
@@ -320,6 +332,18 @@ mod tests {
         assert_eq!(none.to, "+74957654321");
         let colleague = plan_dialled(&site, "100").by_a_trunk_with_room(|_| false);
         assert_eq!(person(&colleague), Some("anna"), "calls inside the house need no trunk");
+    }
+
+    #[test]
+    fn of_number_and_queue_the_one_that_beeps_more_often_counts() {
+        let mut site = site();
+        site.numbers.push(Number { beep_seconds: 30, ..number("+74950000001", "queue:sales") });
+        assert_eq!(inbound_of(&site, "+74950000001").beep_seconds, 30);
+        site.queues.get_mut(&QueueId::new("sales")).unwrap().beep_seconds = 15;
+        assert_eq!(inbound_of(&site, "+74950000001").beep_seconds, 15);
+        site.routes.iter_mut().for_each(|route| route.beep_seconds = 60);
+        let dialled = plan_dialled(&site, "84957654321");
+        assert_eq!((dialled.beep_seconds, dialled.by_a_trunk_with_room(|_| false).beep_seconds), (60, 60));
     }
 
     #[test]

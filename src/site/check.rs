@@ -111,6 +111,7 @@ impl Check<'_> {
             sip_ha1: item.sip_ha1.clone(),
             skills: item.skills.clone(),
             record: item.record,
+            beep_seconds: self.beep("user", &item.login, item.beep_seconds),
             codecs: self.codecs("user", &item.login, &item.codecs, &USER_CODECS),
             srtp: item.srtp,
         }
@@ -176,6 +177,14 @@ impl Check<'_> {
         if codecs.is_empty() { usual.to_vec() } else { codecs }
     }
 
+    /// A tone every other second is no reminder but a noise, and one in ten minutes is none at all.
+    fn beep(&mut self, kind: &'static str, name: &str, seconds: u32) -> u32 {
+        if seconds != 0 && !(5..=600).contains(&seconds) {
+            self.wrong(kind, name, "beep_seconds", format!("{seconds} is neither 0 (no beep) nor between 5 and 600"));
+        }
+        seconds
+    }
+
     fn queue(&mut self, item: &QueueItem) -> Queue {
         if item.name.is_empty() {
             self.wrong("queue", "", "name", "give the queue a name".into());
@@ -201,6 +210,7 @@ impl Check<'_> {
             answer: item.answer,
             record: item.record,
             announce: item.announce,
+            beep_seconds: self.beep("queue", &item.name, item.beep_seconds),
         }
     }
 
@@ -221,7 +231,8 @@ impl Check<'_> {
         let (pattern, to) = (pattern?, to?);
         self.must_exist(&item.number, &to);
         let source = (!item.source.is_empty()).then(|| item.source.clone());
-        Some(Number { pattern, to, source, record: item.record, announce: item.announce })
+        let beep_seconds = self.beep("number", &item.number, item.beep_seconds);
+        Some(Number { pattern, to, source, record: item.record, announce: item.announce, beep_seconds })
     }
 
     fn must_exist(&mut self, number: &str, to: &Destination) {
@@ -272,7 +283,8 @@ impl Check<'_> {
             );
             return None;
         }
-        Some(Route { prefix: item.prefix.clone(), trunk: TrunkId::new(&item.trunk), record: item.record })
+        let beep_seconds = self.beep("route", &item.prefix, item.beep_seconds);
+        Some(Route { prefix: item.prefix.clone(), trunk: TrunkId::new(&item.trunk), record: item.record, beep_seconds })
     }
 
     fn must_be_user(&mut self, kind: &'static str, name: &str, key: &'static str, login: &str) {

@@ -56,6 +56,8 @@ pub struct UserItem {
     pub skills: BTreeMap<String, u8>,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub record: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beep_seconds: u32,
     /// Empty: what people usually have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codecs: Vec<String>,
@@ -110,6 +112,8 @@ pub struct QueueItem {
     pub record: bool,
     #[serde(default, skip_serializing_if = "is_no")]
     pub announce: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beep_seconds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +127,8 @@ pub struct NumberItem {
     pub record: bool,
     #[serde(default, skip_serializing_if = "is_no")]
     pub announce: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beep_seconds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +139,8 @@ pub struct RouteItem {
     pub trunk: String,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub record: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beep_seconds: u32,
 }
 
 /// A kind of item that is found again by its own key.
@@ -165,7 +173,10 @@ fn yes() -> bool {
 fn is_no(value: &bool) -> bool {
     !*value
 }
-
+#[allow(clippy::trivially_copy_pass_by_ref)] // as above
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
 fn is_yes(value: &bool) -> bool {
     *value
 }

@@ -63,6 +63,8 @@ pub struct User {
     pub sip_ha1: Option<SipHa1>,
     pub skills: BTreeMap<String, u8>,
     pub record: bool,
+    /// As of a queue, for the calls of this person.
+    pub beep_seconds: u32,
     /// What their phones may speak, in the order of our offers; never empty.
     pub codecs: Vec<Codec>,
     pub srtp: Srtp,
@@ -153,6 +155,8 @@ pub struct Queue {
     pub record: bool,
     /// The caller is told that the call is recorded, when it is.
     pub announce: bool,
+    /// How often both sides hear a short tone while the call is recorded; 0: never.
+    pub beep_seconds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -163,6 +167,8 @@ pub struct Number {
     pub record: bool,
     /// The caller is told that the call is recorded, when it is.
     pub announce: bool,
+    /// How often both sides hear a short tone while the call is recorded; 0: never.
+    pub beep_seconds: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,4 +200,5 @@ pub struct Route {
     pub prefix: String,
     pub trunk: TrunkId,
     pub record: bool,
+    pub beep_seconds: u32,
 }

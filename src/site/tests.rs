@@ -3,6 +3,7 @@
 use super::items::Items;
 use super::*;
 use crate::media::codec::Codec;
+use crate::types::{AgentId, QueueId};
 
 const FILE: &str = r#"
 region = "RU"
@@ -192,4 +193,20 @@ fn codecs_and_protection_of_audio_are_read_and_mistakes_are_named() {
     assert!(problem.message.contains("PCMA, PCMU, G722, opus"), "{}", problem.message);
     only_problem("[[user]]\nlogin = \"anna\"\ncodecs = [\"PCMA\", \"pcma\"]\n");
     assert!(plan_on(&Items::default(), "[[user]]\nlogin = \"anna\"\nsrtp = \"yes\"\n").is_err());
+}
+
+#[test]
+fn beeps_of_recorded_calls_are_read_everywhere_and_senseless_ones_are_named() {
+    let text = "[[user]]\nlogin = \"anna\"\nbeep_seconds = 20\n[[trunk]]\nname = \"t\"\ntargets = [\"h\"]\n\
+        [[queue]]\nname = \"sales\"\nmembers = [\"anna\"]\nbeep_seconds = 15\n\
+        [[number]]\nnumber = \"+74951234567\"\nto = \"queue:sales\"\nbeep_seconds = 30\n\
+        [[route]]\nprefix = \"8\"\ntrunk = \"t\"\nbeep_seconds = 5\n";
+    let site = plan_on(&Items::default(), text).unwrap().site;
+    let (user, queue) = (&site.users[&AgentId::new("anna")], &site.queues[&QueueId::new("sales")]);
+    let seconds = [user.beep_seconds, queue.beep_seconds, site.numbers[0].beep_seconds, site.routes[0].beep_seconds];
+    assert_eq!(seconds, [20, 15, 30, 5]);
+    for senseless in [1, 4, 601] {
+        let problem = only_problem(&format!("[[user]]\nlogin = \"anna\"\nbeep_seconds = {senseless}\n"));
+        assert_eq!((problem.line, problem.key.as_str()), (3, "user.anna.beep_seconds"));
+    }
 }

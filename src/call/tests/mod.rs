@@ -49,7 +49,20 @@ impl Line {
             Call::arrived(
                 now,
                 wall,
-                Arrival { call, leg: CALLER, caller, from, to, goal, record, announce: false, source, limits, ids },
+                Arrival {
+                    call,
+                    leg: CALLER,
+                    caller,
+                    from,
+                    to,
+                    goal,
+                    record,
+                    announce: false,
+                    beep_seconds: 0,
+                    source,
+                    limits,
+                    ids,
+                },
             )
         })
     }
@@ -63,7 +76,9 @@ impl Line {
         let mut ids = Ids::seeded(2);
         let call = ids.call(Wall::from_micros(0));
         let (person, to, limits) = (anna(), "+79160000002".to_owned(), Limits::default());
-        Line::new(|now, wall| Call::originated(now, wall, Origination { call, person, to, goal, record: true, limits, ids }))
+        Line::new(|now, wall| {
+            Call::originated(now, wall, Origination { call, person, to, goal, record: true, beep_seconds: 0, limits, ids })
+        })
     }
 
     fn feed(&mut self, input: Input) -> &mut Self {
@@ -176,6 +191,8 @@ fn word(effect: &Effect) -> String {
         Effect::CancelDial { .. } => "cancel".into(),
         Effect::HangUpLeg { cause, .. } => format!("hang up {cause:?}"),
         Effect::Announce { .. } => "announcement".into(),
+        Effect::Beep { leg } if *leg == CALLER => "beep caller".into(),
+        Effect::Beep { .. } => "beep callee".into(),
         Effect::PlayRingback { .. } => "ringback".into(),
         Effect::PlayMusic { .. } => "music".into(),
         Effect::PlayComfort { .. } => "comfort".into(),
@@ -214,7 +231,7 @@ fn grant(id: u64) -> GrantId {
 
 fn person(login: &str) -> Person {
     let party = Party { number: Some("101".into()), display: Some(login.to_owned()) };
-    Person { agent: AgentId::new(login), party, record: true }
+    Person { agent: AgentId::new(login), party, record: true, beep_seconds: 0 }
 }
 
 fn anna() -> Person {

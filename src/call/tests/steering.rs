@@ -217,6 +217,11 @@ fn a_silent_listener_does_not_keep_a_dead_call_alive() {
 
 /// A recorded call from the carrier whose caller is to be told so.
 fn announced(goal: Goal, record: bool) -> Line {
+    policy(goal, record, true, 0)
+}
+
+/// The same with the site's wishes about it.
+fn policy(goal: Goal, record: bool, announce: bool, beep_seconds: u32) -> Line {
     let mut ids = Ids::seeded(1);
     let call = ids.call(Wall::from_micros(0));
     let from = Party { number: Some("+79160000001".into()), display: None };
@@ -224,7 +229,8 @@ fn announced(goal: Goal, record: bool) -> Line {
     let caller = from_carrier();
     Line::new(|now, wall| {
         let limits = Limits::default();
-        let arrival = Arrival { call, leg: CALLER, caller, from, to, goal, record, announce: true, source: None, limits, ids };
+        let arrival =
+            Arrival { call, leg: CALLER, caller, from, to, goal, record, announce, beep_seconds, source: None, limits, ids };
         Call::arrived(now, wall, arrival)
     })
 }
@@ -265,4 +271,54 @@ fn whoever_is_not_recorded_is_told_nothing() {
     let line = announced(queue_goal(true), false);
     assert!(!line.turn().contains(&"announcement".to_owned()));
     assert!(line.turn().contains(&"music".to_owned()));
+}
+
+/// The seconds of the next `seconds` in which both sides heard a beep.
+fn beeps(line: &mut Line, seconds: u64) -> Vec<u64> {
+    let mut heard = Vec::new();
+    for second in 1..=seconds {
+        line.wait(Duration::from_secs(1));
+        let turn = line.turn();
+        match (turn.contains(&"beep caller".to_owned()), turn.contains(&"beep callee".to_owned())) {
+            (true, true) => heard.push(second),
+            (false, false) => {}
+            _ => panic!("one side alone heard it: {turn:?}"),
+        }
+    }
+    heard
+}
+
+#[test]
+fn both_sides_of_a_recorded_talk_hear_a_beep_every_so_often_but_not_on_hold_or_while_it_is_paused() {
+    let mut line = policy(queue_goal(true), true, false, 10);
+    assert_eq!(beeps(&mut line, 12), [0_u64; 0], "nobody talks yet");
+    let leg = line.offer(1, anna());
+    line.answer(leg);
+    let turn = line.turn();
+    assert!(turn.ends_with(&["beep caller".to_owned(), "beep callee".to_owned()]), "{turn:?}");
+    assert_eq!(line.call.next_deadline(), Some(line.now + Duration::from_secs(10)));
+    assert_eq!(beeps(&mut line, 25), [10, 20]);
+    line.ask(CallWish::Record(RecordingAction::Pause));
+    assert_eq!(beeps(&mut line, 25), [0_u64; 0]);
+    line.ask(CallWish::Record(RecordingAction::Resume));
+    assert!(line.turn().contains(&"beep caller".to_owned()), "it is recorded again: {:?}", line.turn());
+    assert_eq!(beeps(&mut line, 12), [10]);
+    line.ask(hold());
+    assert_eq!(beeps(&mut line, 25), [0_u64; 0]);
+    line.ask(CallWish::Resume { by: Some("anna".into()) });
+    assert_eq!(beeps(&mut line, 12), [10]);
+    line.ask(CallWish::Record(RecordingAction::Stop));
+    assert_eq!(beeps(&mut line, 25), [0_u64; 0]);
+}
+
+#[test]
+fn a_person_may_have_a_beep_of_their_own_and_an_unrecorded_call_has_none() {
+    let mut line = policy(queue_goal(true), true, false, 0);
+    let leg = line.offer(1, Person { beep_seconds: 15, ..anna() });
+    line.answer(leg);
+    assert_eq!(beeps(&mut line, 31), [15, 30]);
+    let mut line = policy(queue_goal(true), false, false, 10);
+    let leg = line.offer(1, Person { beep_seconds: 15, ..anna() });
+    line.answer(leg);
+    assert_eq!(beeps(&mut line, 31), [0_u64; 0]);
 }

@@ -63,7 +63,20 @@ impl World {
 
     fn arrive(&mut self, call: CallId, leg: LegId, caller: Caller, from: Party, goal: Goal, ids: Ids) {
         let (to, limits) = ("+74951234567".to_owned(), Limits::default());
-        let arrival = Arrival { call, leg, caller, from, to, goal, record: true, announce: false, source: None, limits, ids };
+        let arrival = Arrival {
+            call,
+            leg,
+            caller,
+            from,
+            to,
+            goal,
+            record: true,
+            announce: false,
+            beep_seconds: 0,
+            source: None,
+            limits,
+            ids,
+        };
         let (machine, effects) = Call::arrived(self.now, wall(self.now), arrival);
         self.calls.insert(call, machine);
         self.carry_out(call, effects);
@@ -72,7 +85,7 @@ impl World {
     fn somebody_clicks(&mut self, call: CallId, ids: Ids) {
         let (person, goal) = (self.any_person(), self.outward_goal());
         let (to, limits) = ("+79160000002".to_owned(), Limits::default());
-        let origination = Origination { call, person, to, goal, record: true, limits, ids };
+        let origination = Origination { call, person, to, goal, record: true, beep_seconds: 0, limits, ids };
         let (machine, effects) = Call::originated(self.now, wall(self.now), origination);
         self.calls.insert(call, machine);
         self.carry_out(call, effects);

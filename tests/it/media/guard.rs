@@ -207,7 +207,7 @@ fn packets_that_are_no_media_of_ours_are_not_passed_on() {
     }
     let (payload_type, timestamp) = (77, a.party.timestamp);
     a.party.send(payload_type, timestamp, &[0; 160]);
-    a.party.send(8, timestamp, &[0; 641]);
+    a.party.send(8, timestamp, &[0; 1281]);
     a.party.send(8, timestamp, &[]);
     talk(&mut [&mut a.party, &mut b.party], 5);
     listen_until(&mut [&mut b.party], 10);

@@ -8,7 +8,7 @@ use perezvon::support::phone::{Change, Phone, PhoneCall, PhoneSetup};
 use serde_json::Value;
 
 use crate::support::ears::{longest_gap_ms, share_of_tone};
-use crate::support::office::{Office, SOON, agent_hz};
+use crate::support::office::{NUMBER, Office, SOON, agent_hz};
 use crate::support::server::Setup;
 
 const TALK: Duration = Duration::from_millis(1500);
@@ -89,7 +89,8 @@ async fn what_both_can_speak_is_spoken_whatever_the_caller_likes_better() {
         let caller_phone = phone(&office, 0, &ours).await;
         let mut called_phone = phone(&office, 1, &theirs).await;
         let (caller, _called, id) = talk(&mut office, &caller_phone, &mut called_phone).await;
-        check_recording(&office, &caller, &id, 400).await;
+        tokio::time::sleep(TALK).await;
+        check_recording(&office, &caller, &id, 600).await;
         let codecs = codecs_of(&office, &id).await;
         assert_eq!(codecs[0], codecs[1], "nothing is translated: {codecs:?} of {ours:?} and {theirs:?}");
         assert_eq!(codecs[0], spoken.name(), "{ours:?} and {theirs:?}");
@@ -113,4 +114,29 @@ async fn a_codec_changed_in_the_midst_of_a_call_is_heard_and_recorded_without_a_
     }
     check_recording(&office, &caller, &id, 600).await;
     assert_eq!(codecs_of(&office, &id).await, ["opus", "G722"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_waits_in_one_codec_is_answered_in_another() {
+    let mut office = empty_office(3).await;
+    for (waits_in, answers_in) in [(Opus, Pcma), (Pcma, Opus), (G722, Opus)] {
+        let caller_phone = phone(&office, 0, &[waits_in]).await;
+        let mut agents_phone = phone(&office, 1, &[answers_in]).await;
+        office.set_ready(1).await;
+        let caller = caller_phone.dial(NUMBER).await.unwrap();
+        let called = tokio::time::timeout(SOON, agents_phone.next_call()).await.expect("it rings").unwrap();
+        caller.hears(SOON, |heard| heard.loud_ms() > 300).await.expect("music in the caller's codec");
+        called.answer().await.unwrap();
+        let id = office.live.until("call.answered").await["call_id"].as_str().unwrap().to_owned();
+        caller.hears_tone(agent_hz(1), SOON).await.expect("the caller hears the agent");
+        called.hears_tone(agent_hz(0), SOON).await.expect("the agent hears the caller");
+        tokio::time::sleep(TALK).await;
+        caller.hang_up().await.unwrap();
+        let (_, rate, left, right) = office.recording_of(&id).await;
+        let last_second = |side: &[i16]| side[side.len() - rate as usize * 11 / 10..side.len() - rate as usize / 10].to_vec();
+        assert!(share_of_tone(&last_second(&left), rate, agent_hz(0)) > 0.9);
+        assert!(share_of_tone(&last_second(&right), rate, agent_hz(1)) > 0.9);
+        caller_phone.unregister().await.unwrap();
+        agents_phone.unregister().await.unwrap();
+    }
 }

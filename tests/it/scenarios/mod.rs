@@ -14,6 +14,7 @@ mod keypad;
 mod load;
 mod pops;
 mod quality;
+mod recorded;
 mod restart;
 mod secrecy;
 mod softphone;

@@ -412,6 +412,7 @@ fn site_of_server(carrier: SocketAddr) -> Site {
             sip_ha1: Some(sip_ha1(&extension(agent), "secret")),
             skills: BTreeMap::new(),
             record: true,
+            beep_seconds: 0,
             codecs: perezvon::site::USER_CODECS.to_vec(),
             srtp: perezvon::site::Srtp::Off,
         };

@@ -395,6 +395,7 @@ fn site() -> Site {
             sip_ha1: None,
             skills: Default::default(),
             record: true,
+            beep_seconds: 0,
             codecs: perezvon::site::USER_CODECS.to_vec(),
             srtp: perezvon::site::Srtp::Off,
         };
@@ -411,6 +412,7 @@ fn site() -> Site {
             answer: true,
             record: true,
             announce: false,
+            beep_seconds: 0,
         };
         site.queues.insert(queue.name.clone(), queue);
     }

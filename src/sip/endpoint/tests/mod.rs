@@ -65,6 +65,7 @@ pub(super) fn site() -> Site {
             sip_ha1: Some(sip_ha1(extension, &format!("secret-{extension}"))),
             skills: BTreeMap::new(),
             record: true,
+            beep_seconds: 0,
             codecs: crate::site::USER_CODECS.to_vec(),
             srtp: crate::site::Srtp::Off,
         };
