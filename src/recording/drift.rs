@@ -6,8 +6,11 @@ use super::track::SAMPLES_PER_MS;
 /// The soonest packet of so long a time, and of so many packets, was held up by nobody.
 const WINDOW: i64 = 2000 * SAMPLES_PER_MS;
 const LEAST_FRAMES: u32 = 25;
-/// A network's own ups and downs.
-const UNHEEDED: i64 = 5 * SAMPLES_PER_MS;
+/// A network's own ups and downs, and a busy machine's: two channels may differ by twice that.
+const UNHEEDED: i64 = 15 * SAMPLES_PER_MS;
+/// Packets of 20 ms between two steps: 0.8 ms a second, four times what common clocks need, and too little to be heard as a
+/// change of pitch.
+const FRAMES_A_STEP: u32 = 8;
 
 /// What was seen of one segment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,8 +24,7 @@ pub(super) struct Drift {
 }
 
 impl Drift {
-    /// A frame came at `arrival`, `late` behind its place. Returns how far the line moves: a position at most, which is 6 ms
-    /// a second, twenty times what the worst clocks need.
+    /// A frame came at `arrival`, `late` behind its place. Returns how far the line moves: a position at most.
     pub fn step(&mut self, arrival: i64, late: i64) -> i64 {
         let began = *self.window_began.get_or_insert(arrival);
         self.soonest = if self.frames == 0 { late } else { self.soonest.min(late) };
@@ -31,7 +33,7 @@ impl Drift {
             self.owed = if self.soonest.abs() >= UNHEEDED { self.soonest } else { 0 };
             (self.window_began, self.frames) = (None, 0);
         }
-        let step = self.owed.signum();
+        let step = if self.frames.is_multiple_of(FRAMES_A_STEP) { self.owed.signum() } else { 0 };
         self.owed -= step;
         self.soonest -= step;
         step
@@ -57,17 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_and_a_fast_clock_are_followed_within_a_few_milliseconds() {
-        for per_million in [200, -200, 1000, -1000] {
+    fn a_slow_and_a_fast_clock_are_followed() {
+        for per_million in [200, -200, 500, -500] {
             let drifted = |n: i64| n * 160 * per_million / 1_000_000;
             let line = line_after(30_000, |n| drifted(n) + (n * 37) % 71 * 8);
-            assert!((line - drifted(30_000)).abs() < 10 * SAMPLES_PER_MS, "{per_million}: {line} of {}", drifted(30_000));
+            assert!((line - drifted(30_000)).abs() < 20 * SAMPLES_PER_MS, "{per_million}: {line} of {}", drifted(30_000));
         }
     }
 
     #[test]
     fn a_first_packet_that_was_held_up_is_made_good() {
-        let line = line_after(1000, |n| if n == 0 { 480 } else { 0 } - 480);
+        let line = line_after(6000, |n| if n == 0 { 480 } else { 0 } - 480);
         assert!((line + 480).abs() < UNHEEDED, "{line}");
     }
 }

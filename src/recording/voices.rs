@@ -13,7 +13,7 @@ const MOST_MADE_UP: i64 = 60 * SAMPLES_PER_MS;
 /// Where a run is broken, both ends are faded over this long, so that it does not click.
 pub(super) const FADE: i64 = 2 * SAMPLES_PER_MS;
 /// What a line may have moved between two packets that follow each other: it is taken up in the second.
-const MOST_NUDGED: i64 = 4;
+pub(super) const MOST_NUDGED: i64 = 4;
 /// The join of two codecs of one speaker.
 const JOIN: i64 = 5 * SAMPLES_PER_MS;
 /// The speaker and, around a change, the one before.
@@ -78,7 +78,7 @@ impl Voices {
             return;
         }
         let is_after_hole = !is_new && frame.position > voice.end + MOST_NUDGED;
-        let goes_on = !is_new && !frame.begins && frame.sequence == voice.sequence.wrapping_add(1);
+        let goes_on = !is_new && !frame.begins && frame.sequence.wrapping_sub(voice.sequence) <= 1;
         let off = Some(frame.position - voice.end).filter(|off| goes_on && *off != 0 && off.abs() <= MOST_NUDGED);
         let mut samples = [0; MAX_PCM_SAMPLES];
         let len = voice.decoder.decode(&frame.audio, &mut samples).min(MAX_PCM_SAMPLES);

@@ -1,6 +1,6 @@
 """Prints how good speech still is: the MOS of PESQ (ITU-T P.862.1, narrow band) of a degraded recording against what was said.
 
-    pesq.py SAID.wav HEARD.wav        both mono, 16 bit, 8,000 samples a second
+    speech_quality.py SAID.wav HEARD.wav        both mono, 16 bit, 8,000 samples a second
 
 What was heard may begin earlier or later and have silence around it: it is laid on what was said first. PESQ's own alignment
 is for delays within a call, not for seconds.
