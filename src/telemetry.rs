@@ -2,6 +2,7 @@
 //! A log line never holds a phone number, a name, a key or a password: `types::E164` masks itself.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
@@ -27,6 +28,8 @@ pub fn install(log: &Log) -> anyhow::Result<PrometheusHandle> {
     metrics_handle()
 }
 
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
 fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     let recorder = PrometheusBuilder::new()
         .set_buckets(&[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])?
@@ -34,4 +37,14 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
     let handle = recorder.handle();
     let _ = metrics::set_global_recorder(recorder);
     Ok(handle)
+}
+
+/// Puts what was measured into its buckets now and then. Reading `/metrics` does it too, but where nobody reads them every
+/// single measurement would be kept.
+pub async fn tidy(metrics: PrometheusHandle) {
+    let mut every = tokio::time::interval(TIDY_EVERY);
+    loop {
+        every.tick().await;
+        metrics.run_upkeep();
+    }
 }

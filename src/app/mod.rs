@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::engine::{Engine, SipDoor, tasks};
 use crate::site::{self, Site};
 use crate::store::{EventLog, Retention, Store};
+use crate::telemetry;
 use crate::transport;
 use crate::web;
 
@@ -94,6 +95,7 @@ async fn serve(
         received,
         sender,
     )?)?;
+    let tidier = tasks::spawn("metrics", telemetry::tidy(metrics.clone()));
     let web_parts = parts::web(config, site, store, log, engine.handle(), sip_door, metrics)?;
     let (stop_web, web_stops) = tokio::sync::oneshot::channel::<()>();
     let web_task = tasks::spawn("web", async move {
@@ -121,6 +123,7 @@ async fn serve(
     engine.stop().await;
     control.abort();
     keeper.abort();
+    tidier.abort();
     drop(stop_web);
     if tokio::time::timeout(Duration::from_secs(5), web_task).await.is_err() {
         tracing::warn!("some HTTP requests did not end in time");

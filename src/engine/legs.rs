@@ -50,11 +50,13 @@ pub(super) struct Legs {
     inbox: mpsc::Sender<CallMessage>,
     /// By the call's names for them.
     legs: HashMap<LegId, Leg>,
+    /// Closed before the call was over, as the endpoint calls them: the SIP task still hands their late events to the call.
+    gone: Vec<LegId>,
 }
 
 impl Legs {
     pub fn new(house: Arc<House>, call: CallId, inbox: mpsc::Sender<CallMessage>) -> Legs {
-        Legs { house, call, inbox, legs: HashMap::new() }
+        Legs { house, call, inbox, legs: HashMap::new(), gone: Vec::new() }
     }
 
     /// A leg came with an INVITE.
@@ -305,7 +307,9 @@ impl Legs {
     }
 
     fn let_go(&mut self, id: LegId) {
+        let sip = self.sip(id);
         let Some(leg) = self.legs.remove(&id) else { return };
+        self.gone.push(sip);
         let closed = self.closed(id, &leg);
         if let Some(media) = leg.media() {
             // First, or the media thread could tell its last numbers before anybody waits for them.
@@ -322,16 +326,15 @@ impl Legs {
         }
     }
 
-    /// The call is over. Returns the legs that were still there, as the endpoint calls them.
+    /// The call is over. Returns every leg it had, as the endpoint calls them: their events need go nowhere any more.
     pub fn close_all(&mut self) -> Vec<LegId> {
         let ids: Vec<LegId> = self.legs.keys().copied().collect();
-        let mut forgotten = Vec::with_capacity(ids.len());
         for id in ids {
-            forgotten.push(self.sip(id));
-            forgotten.extend(self.abandon_return(id));
+            let abandoned = self.abandon_return(id);
+            self.gone.extend(abandoned);
             self.let_go(id);
         }
-        forgotten
+        std::mem::take(&mut self.gone)
     }
 }
 

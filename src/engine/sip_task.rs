@@ -128,6 +128,7 @@ impl SipTask {
                 Output::Event(event) => self.tell_house(event),
             }
         }
+        metrics::gauge!("perezvon_sip_legs").set(self.legs.len() as f64);
         self.catch_up_with_floor();
     }
 

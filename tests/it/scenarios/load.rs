@@ -49,6 +49,10 @@ async fn two_hundred_calls_at_twenty_a_second_all_talk_and_are_all_recorded() {
     for agent in agents["items"].as_array().unwrap().iter().filter(|agent| agent["login"] != "root") {
         assert_eq!(agent["state"], "ready", "{agent}");
     }
+    let metrics = reqwest::get(format!("http://{}/metrics", centre.server.http)).await.unwrap().text().await.unwrap();
+    for nothing in ["perezvon_calls_active 0", "perezvon_sip_legs 0"] {
+        assert!(metrics.lines().any(|line| line == nothing), "{nothing} is wanted: {metrics}");
+    }
 }
 
 /// Left the caller's tone, right the agent's, no holes, as long as the call was.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use perezvon::media::codec::Codec::{self, Pcma};
+use perezvon::media::codec::Codec::{self, Opus, Pcma};
 use perezvon::media::tones::{BEEP_HZ, mean_square, power};
 use perezvon::support::phone::{Phone, PhoneCall, PhoneSetup, Says};
 use serde_json::json;
@@ -132,7 +132,7 @@ fn pesq(said: &Path, heard: &[i16]) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn speech_in_g711_is_good_in_the_ear_and_in_the_recording() {
+async fn speech_is_good_in_the_ear_and_in_the_recording() {
     let mut office = Office::open(2, "", "").await;
     for agent in office.agents.drain(..) {
         agent.unregister().await.unwrap();
@@ -155,7 +155,7 @@ async fn speech_in_g711_is_good_in_the_ear_and_in_the_recording() {
         says: Says::wav(says).unwrap(),
         ..office.desk_phone(index)
     };
-    for (first, second, least) in [(Pcma, Pcma, 3.8)] {
+    for (first, second, least) in [(Pcma, Pcma, 3.8), (Opus, Pcma, 3.5)] {
         let caller_phone = Phone::switch_on(phone(&office, 0, first, &one.0)).unwrap();
         let mut called_phone = Phone::switch_on(phone(&office, 1, second, &two.0)).unwrap();
         for phone in [&caller_phone, &called_phone] {

@@ -222,15 +222,16 @@ export const en: Dictionary = {
     hears_nobody: 'Nobody hears you',
     hears_one: (agent: string) => `Only ${agent} hears you`,
     hears_both: 'Both hear you',
-    heard_by: (mode: 'listen' | 'whisper' | 'barge', agent: string) =>
-      ({ listen: 'nobody hears you', whisper: `only ${agent.split(' ')[0] ?? agent} hears you`, barge: 'both hear you' })[mode],
+    heard_by: {
+      listen: 'nobody hears you',
+      whisper: (agent: string) => `only ${agent.split(' ')[0] ?? agent} hears you`,
+      barge: 'both hear you',
+    },
     you: { listen: 'You are listening', whisper: 'You are whispering', barge: 'You are in the call' },
     joining: 'Connecting',
     leave: { listen: 'Stop listening', whisper: 'Stop whispering', barge: 'Leave the call' },
     failed: 'Could not join',
     leave_failed: 'Could not leave',
-    listened: (name: string, mode: 'listen' | 'whisper' | 'barge') =>
-      ({ listen: `${name} listens`, whisper: `${name} whispers`, barge: `${name} is in the call` })[mode],
     keys: 'listen, whisper, join; Esc to leave',
   },
 

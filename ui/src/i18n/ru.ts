@@ -224,19 +224,16 @@ export const ru = {
     hears_nobody: 'Вас не слышит никто',
     hears_one: (agent: string) => `Слышит только ${agent}`,
     hears_both: 'Слышат оба',
-    heard_by: (mode: 'listen' | 'whisper' | 'barge', agent: string) =>
-      ({
-        listen: 'вас не слышит никто',
-        whisper: `слышит только ${agent.split(' ')[0] ?? agent}`,
-        barge: 'слышат оба',
-      })[mode],
+    heard_by: {
+      listen: 'вас не слышит никто',
+      whisper: (agent: string) => `слышит только ${agent.split(' ')[0] ?? agent}`,
+      barge: 'слышат оба',
+    },
     you: { listen: 'Вы слушаете', whisper: 'Вы подсказываете', barge: 'Вы в разговоре' },
     joining: 'Подключаем',
     leave: { listen: 'Перестать слушать', whisper: 'Закончить подсказку', barge: 'Выйти из разговора' },
     failed: 'Подключиться не получилось',
     leave_failed: 'Выйти не получилось',
-    listened: (name: string, mode: 'listen' | 'whisper' | 'barge') =>
-      ({ listen: `слушает ${name}`, whisper: `подсказывает ${name}`, barge: `в разговоре ${name}` })[mode],
     keys: 'слушать, подсказать, войти; Esc выйти',
   },
 

@@ -1,5 +1,5 @@
 // Whose call is listened to, and who may listen: names and reasons for the buttons and the strip.
-import type { Call } from '../api/types';
+import type { Call, SupervisionMode } from '../api/types';
 import { t } from '../i18n/index.svelte';
 import { floor } from './floor.svelte';
 import { live } from './live.svelte';
@@ -25,4 +25,10 @@ export function whyNotListen(): string | undefined {
   if (live.is_lost) return t().link.disabled;
   if (floor.mine && !floor.mine.registered) return t().errors.unreachable;
   return undefined;
+}
+
+/** Who hears the supervisor, in words. */
+export function heardBy(mode: SupervisionMode, agent: string): string {
+  const { heard_by } = t().supervise;
+  return mode === 'whisper' ? heard_by.whisper(agent) : heard_by[mode];
 }
