@@ -439,8 +439,8 @@ async fn a_trunk_starts_no_more_calls_a_second_than_it_may_in_either_direction()
 async fn comfort_noise_that_both_sides_take_reaches_both_and_is_silence_in_the_recording() {
     let number = "[[number]]\nnumber = \"+74951234568\"\nto = \"extension:1000\"\n";
     let mut office = Office::open(1, number, "").await;
-    let hush = |setup: PhoneSetup| Phone::switch_on(PhoneSetup { says: Says::Hush, comfort_noise: true, ..setup }).unwrap();
-    office.agents[0] = hush(office.desk_phone(0));
+    let agent = PhoneSetup { says: Says::Hush, comfort_noise: true, ..office.desk_phone(0) };
+    office.agents[0] = Phone::switch_on(agent).unwrap();
     office.agents[0].register(Duration::from_secs(300)).await.unwrap();
     // Takes the carrier's port: the old phone goes first.
     let carrier =

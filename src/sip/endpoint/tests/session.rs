@@ -15,7 +15,7 @@ fn an_answered_leg_is_told_by_info_and_its_answer_changes_nothing() {
     let body = Body { content_type: Text::constant("application/dtmf-relay"), bytes: "Signal=5\r\nDuration=100\r\n".into() };
     bench.command(Command::Info { leg, body: body.clone() }).unwrap();
     let (flow, info) = bench.sent_request();
-    assert_eq!((&info.method, info.headers.content_type().as_deref()), (&Method::Info, Some("application/dtmf-relay")));
+    assert_eq!((&info.method, info.headers.content_type()), (&Method::Info, Some("application/dtmf-relay")));
     assert_eq!(&*info.body, b"Signal=5\r\nDuration=100\r\n");
     bench.message(flow, response_to(&info, 415, "x"));
     assert!(bench.take_events().is_empty());
