@@ -52,8 +52,8 @@ function ears(hz) {
   window.WebSocket = class extends Socket {
     constructor(url, protocols) {
       const is_sip = [protocols].flat().includes('sip');
-      // A network that lets nothing through: an address where nobody listens.
-      super(is_sip && heard.is_cut ? 'ws://127.0.0.1:9/' : url, protocols);
+      // A network that lets nothing through: a path where no websocket is. The page's policy lets it go to no other server.
+      super(is_sip && heard.is_cut ? String(url).replace(/\/sip$/, '/nobody') : url, protocols);
       if (is_sip) heard.sockets.push(this);
     }
   };
