@@ -224,7 +224,7 @@ export const en: Dictionary = {
     hears_both: 'Both hear you',
     heard_by: {
       listen: 'nobody hears you',
-      whisper: (agent: string) => `only ${agent.split(' ')[0] ?? agent} hears you`,
+      whisper: (agent: string) => `only ${agent} hears you`,
       barge: 'both hear you',
     },
     you: { listen: 'You are listening', whisper: 'You are whispering', barge: 'You are in the call' },

@@ -226,7 +226,7 @@ export const ru = {
     hears_both: 'Слышат оба',
     heard_by: {
       listen: 'вас не слышит никто',
-      whisper: (agent: string) => `слышит только ${agent.split(' ')[0] ?? agent}`,
+      whisper: (agent: string) => `слышит только ${agent}`,
       barge: 'слышат оба',
     },
     you: { listen: 'Вы слушаете', whisper: 'Вы подсказываете', barge: 'Вы в разговоре' },

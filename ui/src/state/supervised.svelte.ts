@@ -27,8 +27,8 @@ export function whyNotListen(): string | undefined {
   return undefined;
 }
 
-/** Who hears the supervisor, in words. */
+/** Who hears the supervisor, in words; the strip has no room for whole names. */
 export function heardBy(mode: SupervisionMode, agent: string): string {
   const { heard_by } = t().supervise;
-  return mode === 'whisper' ? heard_by.whisper(agent) : heard_by[mode];
+  return mode === 'whisper' ? heard_by.whisper(agent.split(' ')[0] ?? agent) : heard_by[mode];
 }
