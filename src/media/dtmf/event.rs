@@ -60,7 +60,7 @@ const RECENT: usize = 8;
 struct Press {
     event: u8,
     start: u32,
-    /// Of the newest packet: its timestamp and where its duration ends.
+    /// The latest timestamp of its packets, and where the longest duration ends.
     segment: u32,
     end: u32,
     has_ended: bool,
@@ -88,7 +88,7 @@ impl Press {
         let length = self.end.wrapping_sub(self.start);
         // Its own timestamp, an earlier segment, or (from senders that let the timestamp run on with the duration) any
         // moment of it. One that begins exactly where an ended press stopped is the next press.
-        if since_start == 0 || since_start < length || (since_start == length && !self.has_ended) {
+        if timestamp == self.segment || since_start < length.max(1) || (since_start == length && !self.has_ended) {
             return true;
         }
         !self.has_ended && timestamp.wrapping_sub(self.segment) == SEGMENT_RTP_TIME
@@ -98,6 +98,8 @@ impl Press {
         let end = timestamp.wrapping_add(event.duration.into());
         if end.wrapping_sub(self.end) < LATE_RTP_TIME {
             self.end = end;
+        }
+        if timestamp.wrapping_sub(self.segment) < LATE_RTP_TIME {
             self.segment = timestamp;
         }
         self.has_ended |= event.is_end;
@@ -158,6 +160,14 @@ mod tests {
     fn a_press_is_heard_even_when_its_first_packets_are_lost() {
         let end = TelephoneEvent { is_end: true, ..event(0, 1600) };
         assert_eq!(DigitReader::default().packet(1, 8000, end), Some('0'));
+    }
+
+    #[test]
+    fn a_copy_of_a_last_packet_without_duration_is_no_new_press() {
+        let mut reader = DigitReader::default();
+        assert_eq!(reader.packet(1, 8000, event(5, 160)), Some('5'));
+        let end = TelephoneEvent { is_end: true, ..event(5, 0) };
+        assert_eq!([(); 3].map(|()| reader.packet(1, 8160, end)), [None; 3]);
     }
 
     #[test]
