@@ -191,7 +191,7 @@ async fn open_sqlite(url: &str, base: &Path) -> Result<Db, StoreError> {
         .foreign_keys(true)
         .busy_timeout(WAIT)
         .statement_cache_capacity(200)
-        .pragma("cache_size", "-32768") // KiB; the writer's own
+        .pragma("cache_size", "-16384") // KiB; the writer's own
         .pragma("temp_store", "memory")
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .disable_statement_logging();
@@ -204,7 +204,7 @@ async fn open_sqlite(url: &str, base: &Path) -> Result<Db, StoreError> {
         .map_err(|e| StoreError::Url(format!("cannot open {}: {e}", file.display())))?;
     SQLITE_MIGRATIONS.run(&writer).await.map_err(|e| StoreError::Migration(e.to_string()))?;
     // Every commit of the writer empties the others' caches: a large one would only be filled by long readings.
-    let options = options.pragma("cache_size", "-4096");
+    let options = options.pragma("cache_size", "-2048");
     let checkpointer = sqlite_pool(1).connect_with(options.clone()).await?;
     let readers = sqlite_pool(SQLITE_READERS).connect_with(options.pragma("query_only", "on")).await?;
     Ok(Db::Sqlite { writer, readers, checkpointer, lanes: Lanes::default() })
