@@ -330,8 +330,7 @@ impl Legs {
     pub fn close_all(&mut self) -> Vec<LegId> {
         let ids: Vec<LegId> = self.legs.keys().copied().collect();
         for id in ids {
-            let abandoned = self.abandon_return(id);
-            self.gone.extend(abandoned);
+            self.abandon_return(id);
             self.let_go(id);
         }
         std::mem::take(&mut self.gone)

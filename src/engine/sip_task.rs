@@ -48,7 +48,14 @@ pub(super) fn spawn(
     received: mpsc::Receiver<Received>,
     sender: Sender,
 ) {
-    let task = SipTask { house, endpoint, sender, legs: HashMap::new(), for_floor: VecDeque::new() };
+    let task = SipTask {
+        house,
+        endpoint,
+        sender,
+        legs: HashMap::new(),
+        legs_routed: metrics::gauge!("perezvon_sip_legs"),
+        for_floor: VecDeque::new(),
+    };
     tasks::spawn("sip", run(task, orders, received));
 }
 
@@ -58,6 +65,8 @@ struct SipTask {
     sender: Sender,
     /// Whose leg it is. An entry lives from the INVITE to `Forget` or the leg's last event.
     legs: HashMap<LegId, mpsc::Sender<CallMessage>>,
+    /// Their number, for whoever watches: looked up once, set after every batch.
+    legs_routed: metrics::Gauge,
     /// Registrations that the floor has still to hear of.
     for_floor: VecDeque<FloorInput>,
 }
@@ -128,7 +137,7 @@ impl SipTask {
                 Output::Event(event) => self.tell_house(event),
             }
         }
-        metrics::gauge!("perezvon_sip_legs").set(self.legs.len() as f64);
+        self.legs_routed.set(self.legs.len() as f64);
         self.catch_up_with_floor();
     }
 

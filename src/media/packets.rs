@@ -9,8 +9,8 @@ use super::codec::Codec;
 const MOST_WAITING_MS: i64 = 500;
 /// 500 ms in the shortest packets, and some to spare.
 const MOST_PACKETS: usize = 64;
-/// The longest payload that is kept: 80 ms of G.711.
-const MOST_PAYLOAD_BYTES: usize = 640;
+/// The longest payload that is kept: an Opus packet of one frame (RFC 6716 §3.4), or 159 ms of G.711.
+const MOST_PAYLOAD_BYTES: usize = 1275 + 1;
 
 /// A packet with its numbers unwrapped: they go on where the wire's begin again.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ mod tests {
             packets.insert(sequence, sequence * 160, Some(Codec::Pcma), 0, &[1]);
         }
         assert_eq!(packets.insert(5, 800, Some(Codec::Pcma), 0, &[1]), Kept::Refused);
-        assert_eq!(packets.insert(9, 1440, Some(Codec::Pcma), 0, &[0; 641]), Kept::Refused);
+        assert_eq!(packets.insert(9, 1440, Some(Codec::Pcma), 0, &[0; 1277]), Kept::Refused);
         assert_eq!(order(&mut packets), [3, 4, 5, 6, 7]);
     }
 

@@ -233,6 +233,7 @@ impl Legs {
     pub(super) fn abandon_return(&mut self, id: LegId) -> Option<LegId> {
         let returning = self.legs.get_mut(&id)?.presence.returning.take()?;
         self.drop_lines([returning.line]);
+        self.gone.push(returning.sip);
         Some(returning.sip)
     }
 }

@@ -1,7 +1,6 @@
-//! The one task that writes the log. Events that arrive while a transaction runs share the next one (group commit). When
-//! it is idle an event that somebody waits for is written at once, with all that stand before it; others wait a moment
-//! for company, because a call's events come in handfuls and a transaction costs more than its rows. Trouble is retried
-//! in order until the database is back.
+//! The one task that writes the log. Events that arrive while a transaction runs share the next one (group commit);
+//! when it is idle an event is written at once: whoever was answered by the API finds in the log what they did. Trouble
+//! is retried in order until the database is back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +15,6 @@ use crate::store::lanes::Lane;
 
 /// Events in one transaction: keeps it well below 10 ms on SQLite (measured in docs/adr/0002).
 const BATCH: usize = 64;
-/// How long events that nobody waits for are held back to share a transaction.
-const COMPANY: Duration = Duration::from_millis(2);
 /// A transaction that takes longer is given up and tried again.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -75,39 +72,19 @@ impl LogWriter {
                     None => break,
                 },
             };
-            let batch = self.gather(first).await;
+            let mut batch = Vec::with_capacity(BATCH);
+            batch.push(self.number(first));
+            while batch.len() < BATCH
+                && let Ok(waiting) = self.line.try_recv()
+            {
+                batch.push(self.number(waiting));
+            }
             metrics::gauge!("perezvon_log_waiting").set(self.line.len() as f64);
             all_committed &= self.commit(batch).await;
         }
         let is_clean = all_committed && self.mark_clean().await;
         self.shared.followers.close();
         self.shared.stopped.send_replace(Some(is_clean));
-    }
-
-    /// The first and those that come with it, until one of them is waited for or the time for company is over.
-    async fn gather(&mut self, first: Waiting) -> Vec<Numbered> {
-        let mut batch = Vec::with_capacity(BATCH);
-        let until = tokio::time::sleep(COMPANY);
-        tokio::pin!(until);
-        let mut next = Some(first);
-        let mut is_awaited = false;
-        while let Some(waiting) = next {
-            is_awaited |= waiting.reply.is_some();
-            batch.push(self.number(waiting));
-            next = if batch.len() == BATCH {
-                None
-            } else if is_awaited {
-                self.line.try_recv().ok()
-            } else {
-                tokio::select! {
-                    biased;
-                    // None when the log stops.
-                    waiting = self.line.recv() => waiting,
-                    () = &mut until => None,
-                }
-            };
-        }
-        batch
     }
 
     fn number(&mut self, waiting: Waiting) -> Numbered {

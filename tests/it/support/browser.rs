@@ -1,20 +1,18 @@
 //! Telephones in a real browser, each with its own tone: bare JsSIP in tabs (ui/e2e/phones.mjs), or agents' pages of the
-//! desk with the phone in them (ui/e2e/agents.mjs). Either takes one JSON command a line and answers each with one.
+//! desk with the phone in them (ui/e2e/agents.mjs).
 
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::puppet::Puppet;
 use super::server::{Api, Server};
 
 /// Chromium with the tabs of one test. Closed when dropped.
 pub struct Browser {
-    child: Child,
-    commands: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    puppet: Puppet,
 }
 
 /// How long the slowest thing a tab does may take on a busy machine.
@@ -33,28 +31,17 @@ impl Browser {
     fn run(script: &str, server: &Server) -> Browser {
         let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
         assert!(ui.join("node_modules/jssip").exists(), "the desk's packages are missing: run `make test`");
-        let mut child = Command::new("timeout")
-            .args(["-k", "1", "300", "node", script])
-            .arg(format!("http://{}", server.http))
-            .current_dir(ui)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let commands = child.stdin.take().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        Browser { child, commands, answers }
+        let set_up = |command: &mut Command| {
+            command.args(["node", script]).arg(format!("http://{}", server.http)).current_dir(ui);
+        };
+        Browser { puppet: Puppet::start(300, set_up) }
     }
 
     /// Does something in a tab.
     pub fn tell(&mut self, page: &str, deed: &str, mut with: Value) -> Value {
         with["page"] = page.into();
         with["deed"] = deed.into();
-        writeln!(self.commands, "{with}").unwrap();
-        let answer = self.answers.next().expect("the browser is there").unwrap();
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert!(answer["error"].is_null(), "{page} {deed}: {answer}");
-        answer["ok"].clone()
+        self.puppet.tell(&with)
     }
 
     /// Asks a tab until it is so.
@@ -124,13 +111,4 @@ fn is_made_of(heard: &Value, tones: &[f32]) -> bool {
     let peaks = heard.as_array().cloned().unwrap_or_default();
     tones.iter().all(|hz| peaks.iter().any(|peak| near(peak, *hz)))
         && peaks.iter().all(|peak| tones.iter().any(|hz| near(peak, *hz)))
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // Its input closed, it closes Chromium; `timeout` passes the word on if it does not.
-        // SAFETY: the pid is our own child's, which has not been waited for.
-        unsafe { libc::kill(i32::try_from(self.child.id()).expect("a pid"), libc::SIGTERM) };
-        let _ = self.child.wait();
-    }
 }

@@ -9,6 +9,7 @@ pub mod ears;
 pub mod office;
 pub mod parties;
 pub mod postgres;
+pub mod puppet;
 pub mod server;
 pub mod sipp;
 pub mod sites;
